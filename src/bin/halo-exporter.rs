@@ -1,1 +1,178 @@
-fn main(){}
+//! Serves the metrics of one machine to Prometheus.
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use halo::cli::{self, Request};
+use halo::config::Config;
+use halo::sample::{Sampler, Snapshot};
+use halo::serve::web_config::Web;
+use halo::serve::{self, expose};
+use halo::source::selfstat;
+use halo::{capture, doctor, log};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+/// The exit code of a wrong flag, key, file or address.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let request = match cli::parse(std::env::args_os()) {
+        Ok(request) => request,
+        Err(error) => return refuse(&error),
+    };
+    let result = match request {
+        Request::Print(text) => print(&text),
+        Request::CheckConfig(config) => check(&config),
+        Request::Once(config) => once(&config),
+        Request::Doctor(config) => examine(&config),
+        Request::Capture(config, directory) => match capture::prepare(&directory) {
+            Ok(()) => copy(&config, &directory),
+            Err(error) => return refuse(&error),
+        },
+        Request::Serve(config) => match Prepared::new(&config) {
+            Ok(prepared) => serve(&config, prepared),
+            Err(error) => return refuse(&format!("{error:#}")),
+        },
+    };
+    match result {
+        Ok(code) => code,
+        // A reader that has seen enough, as `head`, is no failure.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn refuse(error: &dyn std::fmt::Display) -> ExitCode {
+    tell(&error.to_string());
+    ExitCode::from(USAGE)
+}
+
+fn tell(message: &str) {
+    // Nobody is left to hear that standard error is closed.
+    let _ = writeln!(io::stderr(), "halo-exporter: {message}");
+}
+
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    let mut output = io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    output.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    // One thread serves: reading happens in the sources' own threads, and this leaves the other
+    // cores to the models.
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// What is opened before anything is started, so that a wrong setting starts nothing.
+struct Prepared {
+    listeners: Vec<TcpListener>,
+    web: Web,
+}
+
+impl Prepared {
+    fn new(config: &Config) -> anyhow::Result<Self> {
+        let web = Web::load(config.web.config_file.as_deref())?;
+        let listeners = config.web.listen_address.iter().map(|address| listen(address));
+        Ok(Self { web, listeners: listeners.collect::<anyhow::Result<_>>()? })
+    }
+}
+
+fn listen(address: &str) -> anyhow::Result<TcpListener> {
+    let flag = || format!("--web.listen-address {address}");
+    let addresses: Vec<SocketAddr> = match address.strip_prefix(':') {
+        // As in Go: no host means all of them. A machine without IPv6 has only the second.
+        Some(port) => {
+            let port = port.parse().with_context(|| format!("{}: not a port", flag()))?;
+            vec![([0; 16], port).into(), ([0; 4], port).into()]
+        }
+        None => address
+            .to_socket_addrs()
+            .with_context(|| format!("{}: expected HOST:PORT, as 127.0.0.1:10395", flag()))?
+            .collect(),
+    };
+    TcpListener::bind(&addresses[..]).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            anyhow!("{}: the port is in use; `ss -ltnp` shows by whom, or choose another", flag())
+        }
+        _ => anyhow!("{}: {error}", flag()),
+    })
+}
+
+fn check(config: &Config) -> anyhow::Result<ExitCode> {
+    match Web::load(config.web.config_file.as_deref()) {
+        Ok(_) => print("The configuration is valid.\n"),
+        Err(error) => Ok(refuse(&error)),
+    }
+}
+
+fn serve(config: &Config, prepared: Prepared) -> anyhow::Result<ExitCode> {
+    log::start(config.log);
+    let sampler = Sampler::start(config, &Arc::new(config.path.root()))?;
+    let addresses: Vec<SocketAddr> =
+        prepared.listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
+    let ready = || {
+        let scheme = if prepared.web.tls().is_some() { "https" } else { "http" };
+        for address in &addresses {
+            info!("serves {scheme}://{address}{}", config.web.telemetry_path);
+        }
+        // Without systemd there is nobody to notify, which is no error.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    };
+    runtime()?.block_on(async {
+        let mut terminated = signal(SignalKind::terminate())?;
+        let mut interrupted = signal(SignalKind::interrupt())?;
+        let shutdown = async {
+            tokio::select! {
+                _ = terminated.recv() => info!("stops: SIGTERM"),
+                _ = interrupted.recv() => info!("stops: SIGINT"),
+            }
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        };
+        serve::run(prepared.listeners, config, sampler, &prepared.web, ready, shutdown).await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn snapshot(config: &Config, root: &Arc<halo::root::Root>) -> anyhow::Result<Snapshot> {
+    log::start(config.log);
+    let sampler = Sampler::start(config, root)?;
+    // The metrics of this short-lived process would overwrite those of whoever reads the file.
+    let is_wanted = |source: &halo::source::Source| source.name != selfstat::SOURCE.name;
+    Ok(runtime()?.block_on(sampler.snapshot(is_wanted)))
+}
+
+fn once(config: &Config) -> anyhow::Result<ExitCode> {
+    print(&expose::render(&snapshot(config, &Arc::new(config.path.root()))?)?)
+}
+
+fn examine(config: &Config) -> anyhow::Result<ExitCode> {
+    let report = doctor::examine(config, &snapshot(config, &Arc::new(config.path.root()))?);
+    print(&report.text)?;
+    Ok(if report.has_failures { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn copy(config: &Config, directory: &std::path::Path) -> anyhow::Result<ExitCode> {
+    let root = Arc::new(config.path.root().recording());
+    snapshot(config, &root)?;
+    let written = capture::write(&root, directory)
+        .with_context(|| format!("--capture {}", directory.display()))?;
+    print(&format!(
+        "{} files, {} bytes: {directory}\nLook through it before you send it, then try it:\n  halo-exporter --once --path.procfs {directory}/proc --path.sysfs {directory}/sys --path.rootfs {directory}/root\n",
+        written.files,
+        written.bytes,
+        directory = directory.display(),
+    ))
+}

@@ -1,0 +1,152 @@
+//! The configuration: what the file says, with defaults for what it does not say.
+//!
+//! `configs/halo.toml` lists every key with its default; a test holds that.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::root::Root;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The HTTP server.
+    pub web: Web,
+    /// Where the kernel's files are.
+    pub path: Paths,
+    /// Which sources are read, by name; those that are not named keep their default.
+    pub collector: BTreeMap<String, bool>,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// The HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Web {
+    /// Addresses to listen on, as `127.0.0.1:10395`, `[::1]:10395` or `:10395` for all.
+    pub listen_address: Vec<String>,
+    /// The path of the metrics.
+    pub telemetry_path: String,
+    /// A file in the format of the exporter-toolkit that switches TLS and passwords on.
+    pub config_file: Option<PathBuf>,
+    /// How many scrapes are answered at the same time; 0 is any number.
+    pub max_requests: usize,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            listen_address: vec!["127.0.0.1:10395".to_owned()],
+            telemetry_path: "/metrics".to_owned(),
+            config_file: None,
+            max_requests: 40,
+        }
+    }
+}
+
+/// Where the kernel's files are.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Paths {
+    /// The mount point of procfs.
+    pub procfs: PathBuf,
+    /// The mount point of sysfs.
+    pub sysfs: PathBuf,
+    /// The mount point of the root filesystem, for files in `/etc` and `/usr`.
+    pub rootfs: PathBuf,
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self { procfs: "/proc".into(), sysfs: "/sys".into(), rootfs: "/".into() }
+    }
+}
+
+impl Paths {
+    /// The door to these files.
+    pub fn root(&self) -> Root {
+        Root::new(&self.procfs, &self.sysfs, &self.rootfs)
+    }
+}
+
+/// What is logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// The least severity that is logged.
+    pub level: Level,
+    /// The form of a line.
+    pub format: Format,
+}
+
+/// Severities.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Everything, each request too.
+    Debug,
+    /// Changes of state.
+    #[default]
+    Info,
+    /// What is missing or wrong.
+    Warn,
+    /// What stops halo from doing its work.
+    Error,
+}
+
+/// Forms of a log line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// `key=value` pairs.
+    #[default]
+    Logfmt,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A configuration file that cannot be used. Its text is one line.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("{}: {error}; name a readable file with --config.file", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// It is not TOML, or has a key or value that halo does not know.
+    #[error("{}: {detail}; configs/halo.toml lists every key", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Where and what, on one line.
+        detail: String,
+    },
+}
+
+impl Config {
+    /// Reads a configuration file.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+        Self::parse(&text).map_err(|detail| ConfigError::Invalid { path: path.to_owned(), detail })
+    }
+
+    /// Parses the text of a configuration file; the error is one line that names the place.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
+            let message = error.message().replace('\n', ", ");
+            match line {
+                Some(line) => format!("line {line}: {message}"),
+                None => message,
+            }
+        })
+    }
+}

@@ -1,0 +1,93 @@
+//! `--doctor`: for each source what is there, what is missing, and which command gives it.
+
+use std::fmt::Write;
+
+use crate::config::Config;
+use crate::root::ReadError;
+use crate::sample::{Snapshot, SourceState, is_enabled};
+use crate::source::{Reason, SOURCES, Source};
+
+/// What the doctor found.
+#[derive(Debug)]
+pub struct Report {
+    /// For the terminal.
+    pub text: String,
+    /// Whether a source, or a file of one, cannot be read.
+    pub has_failures: bool,
+}
+
+/// Examines a snapshot of all sources that are switched on.
+pub fn examine(config: &Config, snapshot: &Snapshot) -> Report {
+    let mut text = String::new();
+    for source in SOURCES {
+        let state = snapshot.states().iter().find(|state| state.source.name == source.name);
+        match state {
+            Some(state) => describe(&mut text, state),
+            None if is_enabled(config, source) => {}
+            None => {
+                line(&mut text, source, "off", &format!("--collector.{} reads it", source.name))
+            }
+        }
+    }
+    let has_failures = snapshot.states().iter().any(|state| !state.reasons().is_empty());
+    Report { text, has_failures }
+}
+
+fn describe(text: &mut String, state: &SourceState) {
+    let source = state.source;
+    if state.is_absent() {
+        line(text, source, "absent", source.remedy);
+        return;
+    }
+    if state.is_stuck {
+        line(
+            text,
+            source,
+            "hangs",
+            "its driver does not answer: `dmesg --level=err,warn` may say why",
+        );
+        return;
+    }
+    let values = state.values();
+    let verdict = match (state.is_up(), state.failures().is_empty()) {
+        (true, true) => "ok",
+        (true, false) => "in part",
+        _ => "fails",
+    };
+    line(text, source, verdict, &format!("{} series", values.len()));
+    for failure in state.failures() {
+        detail(text, &format!("{failure}; {}", remedy(failure)));
+    }
+    let missing = source
+        .metrics
+        .iter()
+        .filter(|def| !values.iter().any(|sample| std::ptr::eq(sample.def, **def)));
+    for def in missing {
+        detail(text, &format!("no {}: it comes from {}", def.name, def.from));
+    }
+}
+
+fn remedy(failure: &ReadError) -> String {
+    let path = failure.path().display();
+    match failure.reason() {
+        Reason::Busy => "the device is suspended, in reset or busy: try again".to_owned(),
+        Reason::Garbage => format!("`od -c {path} | head` shows what is in it"),
+        Reason::Io | Reason::Timeout => "`dmesg --level=err,warn` may say why".to_owned(),
+        Reason::Permission => {
+            format!("`sudo chmod o+r {path}` lets every user read it until the next boot")
+        }
+        Reason::Unsupported => {
+            "please report it with the directory that `halo-exporter --capture DIR` makes"
+                .to_owned()
+        }
+    }
+}
+
+fn line(text: &mut String, source: &Source, verdict: &str, rest: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{:<9} {verdict:<8} {rest}", source.name);
+}
+
+fn detail(text: &mut String, rest: &str) {
+    let _ = writeln!(text, "{:<9} - {rest}", "");
+}

@@ -1,0 +1,30 @@
+//! Logging to standard error.
+
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+use crate::config::{Format, Level, Log};
+
+/// Starts logging. Called once, by a program.
+pub fn start(log: Log) {
+    let level = match log.level {
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Info => LevelFilter::INFO,
+        Level::Warn => LevelFilter::WARN,
+        Level::Error => LevelFilter::ERROR,
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_span_events(FmtSpan::NONE)
+        .with_ansi(false)
+        .with_writer(std::io::stderr);
+    match log.format {
+        Format::Json => builder.json().init(),
+        Format::Logfmt => {
+            builder
+                .event_format(tracing_logfmt::EventsFormatter::default())
+                .fmt_fields(tracing_logfmt::FieldsFormatter::default())
+                .init();
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The only door to the kernel's files.
+//!
+//! Sources name files as the kernel does (`/sys/class/drm`, `/proc/stat`, `/etc/os-release`);
+//! where those really lie is decided here, so that a captured machine is read like the live one.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+
+use rustix::io::Errno;
+
+/// The largest sysfs attribute: the kernel never gives more than a page.
+const ATTRIBUTE_BYTES: usize = 4096;
+
+/// The largest text file that is believed: `/proc/stat` of a machine with 1,024 threads is a
+/// third of this.
+const TEXT_BYTES: usize = 256 * 1024;
+
+/// Where `/proc`, `/sys` and `/` are, and what was opened below them.
+#[derive(Debug)]
+pub struct Root {
+    procfs: PathBuf,
+    sysfs: PathBuf,
+    rootfs: PathBuf,
+    faults: Vec<(String, Errno)>,
+    opened: Option<Mutex<Vec<Opened>>>,
+}
+
+/// One thing that was read, as [`Root::take_opened`] gives it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Opened {
+    /// A file and its content.
+    File(String, Vec<u8>),
+    /// A directory that was listed, with the names in it.
+    Directory(String, Vec<String>),
+    /// A symbolic link and where it points.
+    Link(String, String),
+}
+
+/// Why a file gave no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {detail}", path.display())]
+pub struct ReadError {
+    path: PathBuf,
+    cause: Cause,
+    detail: String,
+}
+
+/// The kinds of [`ReadError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// The file, its directory or its device is not there, or the device has no such sensor
+    /// (ENOENT, ENOTDIR, ENODEV, ENXIO, EINVAL, ENODATA, EOPNOTSUPP): not a failure.
+    Absent,
+    /// The device does not answer now (EBUSY, EAGAIN, and EPERM, which amdgpu gives during a
+    /// reset and while it is suspended).
+    Busy,
+    /// The content is not what the kernel documents.
+    Garbage,
+    /// Any other error of the system.
+    Io,
+    /// Only another user may read it (EACCES).
+    Permission,
+    /// The content is of a version that is not known here.
+    Unsupported,
+}
+
+impl ReadError {
+    /// A file whose content cannot be believed.
+    pub fn garbage(path: impl Into<PathBuf>, detail: impl Into<String>) -> Self {
+        Self { path: path.into(), cause: Cause::Garbage, detail: detail.into() }
+    }
+
+    /// A file whose content is of an unknown version.
+    pub fn unsupported(path: impl Into<PathBuf>, detail: impl Into<String>) -> Self {
+        Self { path: path.into(), cause: Cause::Unsupported, detail: detail.into() }
+    }
+
+    fn system(path: &Path, error: &io::Error) -> Self {
+        let cause = match Errno::from_io_error(error) {
+            Some(
+                Errno::NOENT
+                | Errno::NOTDIR
+                | Errno::NODEV
+                | Errno::NXIO
+                | Errno::INVAL
+                | Errno::NODATA
+                | Errno::OPNOTSUPP,
+            ) => Cause::Absent,
+            Some(Errno::BUSY | Errno::AGAIN | Errno::PERM) => Cause::Busy,
+            Some(Errno::ACCESS) => Cause::Permission,
+            Some(Errno::ISDIR) => Cause::Garbage,
+            _ => Cause::Io,
+        };
+        Self { path: path.to_owned(), cause, detail: error.to_string() }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What kind of failure it is.
+    pub fn cause(&self) -> Cause {
+        self.cause
+    }
+
+    /// Whether the file is simply not there.
+    pub fn is_absent(&self) -> bool {
+        self.cause == Cause::Absent
+    }
+}
+
+impl Root {
+    /// The machine that this program runs on.
+    pub fn live() -> Self {
+        Self::new("/proc", "/sys", "/")
+    }
+
+    /// A captured machine: a directory that holds `proc`, `sys` and, for the rest, `root`.
+    pub fn at(directory: impl AsRef<Path>) -> Self {
+        let directory = directory.as_ref();
+        Self::new(directory.join("proc"), directory.join("sys"), directory.join("root"))
+    }
+
+    /// A machine whose three parts lie where the caller says.
+    pub fn new(
+        procfs: impl Into<PathBuf>,
+        sysfs: impl Into<PathBuf>,
+        rootfs: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            procfs: procfs.into(),
+            sysfs: sysfs.into(),
+            rootfs: rootfs.into(),
+            faults: Vec::new(),
+            opened: None,
+        }
+    }
+
+    /// Remembers everything that is read from now on, for [`Root::take_opened`].
+    #[must_use]
+    pub fn recording(mut self) -> Self {
+        self.opened = Some(Mutex::default());
+        self
+    }
+
+    /// Makes one path fail with an error of the system that a test cannot cause otherwise: the
+    /// tests may run as root, whom no file refuses, and no driver is there to answer EBUSY.
+    #[must_use]
+    pub fn failing(mut self, path: &str, errno: Errno) -> Self {
+        self.faults.push((path.to_owned(), errno));
+        self
+    }
+
+    /// What was read since the last call, sorted, each thing once.
+    pub fn take_opened(&self) -> Vec<Opened> {
+        let Some(opened) = &self.opened else { return Vec::new() };
+        let mut all = std::mem::take(&mut *opened.lock().unwrap_or_else(PoisonError::into_inner));
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// The text of a file without surrounding white space and without trailing NUL bytes, which
+    /// some drivers leave (`pp_od_clk_voltage`).
+    pub fn read(&self, path: &str) -> Result<String, ReadError> {
+        let location = self.locate(path);
+        let limit = if path.starts_with("/sys/") { ATTRIBUTE_BYTES } else { TEXT_BYTES };
+        let bytes = self.content(path, &location, limit)?;
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| ReadError::garbage(&location, "is not UTF-8 text"))?;
+        Ok(text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned())
+    }
+
+    /// The bytes of an attribute: one open, one read, close. `gpu_metrics` must not be read in
+    /// pieces, because each read is a new reading of the sensors.
+    pub fn bytes(&self, path: &str) -> Result<Vec<u8>, ReadError> {
+        self.content(path, &self.locate(path), ATTRIBUTE_BYTES)
+    }
+
+    /// The number that is the whole content of a file.
+    pub fn number<T: FromStr>(&self, path: &str) -> Result<T, ReadError> {
+        let text = self.read(path)?;
+        text.parse().map_err(|_| self.not_a("number", path, &text))
+    }
+
+    /// The error for a file whose text is not what it should be, with the beginning of the text.
+    pub fn not_a(&self, what: &str, path: &str, text: &str) -> ReadError {
+        let beginning: String = text.chars().take(40).collect();
+        ReadError::garbage(self.locate(path), format!("is not a {what}: {beginning:?}"))
+    }
+
+    /// The names in a directory, sorted. Names that are not UTF-8 are left out: the kernel
+    /// makes none.
+    pub fn list(&self, path: &str) -> Result<Vec<String>, ReadError> {
+        let location = self.locate(path);
+        let entries = self
+            .fault(path)
+            .and_then(|()| std::fs::read_dir(&location))
+            .map_err(|error| ReadError::system(&location, &error))?;
+        let mut names: Vec<String> =
+            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        names.sort_by(|a, b| natural_order(a).cmp(&natural_order(b)));
+        self.remember(|| Opened::Directory(path.to_owned(), names.clone()));
+        Ok(names)
+    }
+
+    /// The last part of where a symbolic link points: the name of a device or driver.
+    pub fn link(&self, path: &str) -> Result<String, ReadError> {
+        let location = self.locate(path);
+        let target = self
+            .fault(path)
+            .and_then(|()| std::fs::read_link(&location))
+            .map_err(|error| ReadError::system(&location, &error))?;
+        let name = target
+            .file_name()
+            .and_then(|name| name.to_str())
+            .ok_or_else(|| ReadError::garbage(&location, "points nowhere"))?;
+        self.remember(|| Opened::Link(path.to_owned(), target.to_string_lossy().into_owned()));
+        Ok(name.to_owned())
+    }
+
+    /// Where a kernel path really lies.
+    pub fn locate(&self, path: &str) -> PathBuf {
+        if let Some(rest) = path.strip_prefix("/sys/") {
+            self.sysfs.join(rest)
+        } else if let Some(rest) = path.strip_prefix("/proc/") {
+            self.procfs.join(rest)
+        } else {
+            self.rootfs.join(path.trim_start_matches('/'))
+        }
+    }
+
+    fn content(&self, path: &str, location: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
+        let bytes = self
+            .fault(path)
+            .and_then(|()| read_at_most(location, limit))
+            .map_err(|error| ReadError::system(location, &error))?;
+        if bytes.len() > limit {
+            return Err(ReadError::garbage(location, format!("is larger than {limit} bytes")));
+        }
+        self.remember(|| Opened::File(path.to_owned(), bytes.clone()));
+        Ok(bytes)
+    }
+
+    fn fault(&self, path: &str) -> io::Result<()> {
+        match self.faults.iter().find(|(faulty, _)| faulty == path) {
+            Some((_, errno)) => Err((*errno).into()),
+            None => Ok(()),
+        }
+    }
+
+    fn remember(&self, what: impl FnOnce() -> Opened) {
+        if let Some(opened) = &self.opened {
+            opened.lock().unwrap_or_else(PoisonError::into_inner).push(what());
+        }
+    }
+}
+
+/// At most `limit + 1` bytes, so that the caller can tell a file that is too large.
+///
+/// A read that does not fill the buffer of an attribute is its end: sysfs gives an attribute
+/// whole, and asking again would make the driver produce it again.
+fn read_at_most(location: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let mut file = File::open(location)?;
+    if limit == ATTRIBUTE_BYTES {
+        let mut buffer = [0; ATTRIBUTE_BYTES + 1];
+        let length = loop {
+            match file.read(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result?,
+            }
+        };
+        return Ok(buffer[..length].to_vec());
+    }
+    let mut bytes = Vec::with_capacity(8 * 1024);
+    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Sorts `card2` before `card10`: the text before the last run of digits, then the number.
+fn natural_order(name: &str) -> (&str, u64, &str) {
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    (stem, name[stem.len()..].parse().unwrap_or(0), name)
+}

@@ -1,0 +1,145 @@
+//! What is measured: one module a driver or file of the kernel, all in [`SOURCES`].
+//!
+//! A source reads through [`Root`] and returns values; it keeps nothing that it can read again
+//! and knows nothing of who asks.
+
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::metric::{Def, Samples};
+use crate::root::{Cause, ReadError, Root};
+
+pub mod amdgpu;
+pub mod cpu;
+pub mod host;
+pub mod hwmon;
+pub mod memory;
+pub mod npu;
+pub mod pressure;
+pub mod selfstat;
+pub mod shared;
+pub mod supply;
+pub mod tuning;
+
+/// Every source, in the order in which users read about them.
+pub static SOURCES: &[&Source] = &[
+    &amdgpu::SOURCE,
+    &cpu::SOURCE,
+    &host::SOURCE,
+    &hwmon::SOURCE,
+    &memory::SOURCE,
+    &npu::SOURCE,
+    &pressure::SOURCE,
+    &selfstat::SOURCE,
+    &supply::SOURCE,
+    &tuning::SOURCE,
+];
+
+/// One thing that is measured.
+#[derive(Debug)]
+pub struct Source {
+    /// The name in flags (`--collector.NAME`), in `collect[]=` and in the label `source`.
+    pub name: &'static str,
+    /// What it measures, for `--help` and `--doctor`.
+    pub about: &'static str,
+    /// The families that it may give.
+    pub metrics: &'static [&'static Def],
+    /// Whether it is read unless the user says otherwise.
+    pub default: bool,
+    /// How often it is read.
+    pub cadence: Cadence,
+    /// How to get it where it is absent: a sentence with a command.
+    pub remedy: &'static str,
+    /// Makes its readers, one an instance.
+    pub open: fn(&Config) -> Vec<Box<dyn Reader>>,
+}
+
+/// How often a source is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cadence {
+    /// Anew for everybody who asks.
+    OnDemand,
+    /// A reading serves for this long: what changes rarely and takes many files.
+    Hold(Duration),
+}
+
+/// One instance of a source.
+pub trait Reader: Send {
+    /// Reads once. A single file that fails is a problem in `samples`; an error is returned
+    /// where nothing could be read at all.
+    fn read(&mut self, root: &Root, samples: &mut Samples) -> Result<Presence, ReadError>;
+}
+
+/// Whether the hardware or the kernel's support of it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It is.
+    Present,
+    /// It is not, which is no failure.
+    Absent,
+}
+
+/// A reader that keeps nothing: a function.
+pub struct Stateless(pub fn(&Root, &mut Samples) -> Result<Presence, ReadError>);
+
+impl Reader for Stateless {
+    fn read(&mut self, root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
+        self.0(root, samples)
+    }
+}
+
+/// Turns "its first file is not there" into "it is absent".
+pub fn absent_or<T>(
+    first: Result<T, ReadError>,
+    read: impl FnOnce(T) -> Result<Presence, ReadError>,
+) -> Result<Presence, ReadError> {
+    match first {
+        Ok(value) => read(value),
+        Err(error) if error.is_absent() => Ok(Presence::Absent),
+        Err(error) => Err(error),
+    }
+}
+
+/// Why a source fails: the fixed set of values of the label `reason`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The device does not answer now: suspended, in reset, or busy.
+    Busy,
+    /// A file holds what the kernel does not document.
+    Garbage,
+    /// The system reported an error.
+    Io,
+    /// Only another user may read it.
+    Permission,
+    /// It did not answer before its deadline.
+    Timeout,
+    /// A version that is not known here.
+    Unsupported,
+}
+
+impl Reason {
+    /// The value of the label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Garbage => "garbage",
+            Self::Io => "io",
+            Self::Permission => "permission",
+            Self::Timeout => "timeout",
+            Self::Unsupported => "unsupported",
+        }
+    }
+}
+
+impl ReadError {
+    /// The reason that this error is shown with.
+    pub fn reason(&self) -> Reason {
+        match self.cause() {
+            Cause::Busy => Reason::Busy,
+            Cause::Garbage => Reason::Garbage,
+            Cause::Absent | Cause::Io => Reason::Io,
+            Cause::Permission => Reason::Permission,
+            Cause::Unsupported => Reason::Unsupported,
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Which machine this is, without anything that identifies its owner.
+
+use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
+use crate::root::{ReadError, Root};
+use crate::source::{Cadence, Presence, Source, Stateless, absent_or};
+
+static INFO: Metric<5> = Metric::new(Def {
+    name: "halo_host_info",
+    help: "The machine: kernel, operating system, processor, board and BIOS; no serial numbers and no host name.",
+    kind: Kind::Gauge,
+    unit: Unit::Info,
+    labels: &["kernel", "os", "cpu", "board", "bios"],
+    table: Table::None,
+    from: "/proc/sys/kernel/osrelease, PRETTY_NAME of /etc/os-release, model name of /proc/cpuinfo, /sys/class/dmi/id",
+});
+
+/// The source `host`.
+pub static SOURCE: Source = Source {
+    name: "host",
+    about: "Machine: kernel, operating system, processor, board, BIOS",
+    metrics: &[INFO.def()],
+    default: true,
+    cadence: Cadence::Hold(std::time::Duration::from_secs(60)),
+    remedy: "No /proc/sys/kernel/osrelease: mount procfs, or name it with --path.procfs.",
+    open: |_| vec![Box::new(Stateless(read))],
+};
+
+fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
+    absent_or(root.read("/proc/sys/kernel/osrelease"), |kernel| {
+        let os = samples
+            .known(root.read("/etc/os-release"))
+            .and_then(|text| {
+                value_of(&text, "PRETTY_NAME=").map(|v| v.trim_matches('"').to_owned())
+            })
+            .unwrap_or_default();
+        let cpu = samples
+            .known(root.read("/proc/cpuinfo"))
+            .and_then(|text| {
+                value_of(&text, "model name").map(|v| v.trim_matches([' ', '\t', ':']).to_owned())
+            })
+            .unwrap_or_default();
+        let mut dmi = |files: [&str; 2]| {
+            let parts = files.map(|file| {
+                samples.known(root.read(&format!("/sys/class/dmi/id/{file}"))).unwrap_or_default()
+            });
+            parts.join(" ").trim().to_owned()
+        };
+        let board = dmi(["board_vendor", "board_name"]);
+        let bios = dmi(["bios_version", "bios_date"]);
+        samples.record(&INFO, [&kernel, &os, &cpu, &board, &bios], 1.0);
+        Ok(Presence::Present)
+    })
+}
+
+fn value_of<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(key))
+}

@@ -1,0 +1,252 @@
+//! The settings that decide how fast a model runs, and whether they are what they should be.
+//!
+//! Settings are named as their owner names them: sysctls, module parameters, sysfs files.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
+use crate::root::{ReadError, Root};
+use crate::source::{Cadence, Presence, Source, Stateless};
+
+pub mod checks;
+
+static INFO: Metric<2> = Metric::new(Def {
+    name: "halo_tuning_info",
+    help: "A setting that matters for local models and its value now.",
+    kind: Kind::Gauge,
+    unit: Unit::Info,
+    labels: &["setting", "value"],
+    table: Table::None,
+    from: "/sys/kernel/mm/transparent_hugepage, /proc/cmdline, cpufreq, amd_pstate, /sys/firmware/acpi/platform_profile, /etc/tuned/active_profile, power_dpm_force_performance_level",
+});
+static VALUE: Metric<1> = Metric::new(Def {
+    name: "halo_tuning_value",
+    help: "A numeric setting that matters for local models, in the unit of its owner.",
+    kind: Kind::Gauge,
+    unit: Unit::None,
+    labels: &["setting"],
+    table: Table::Tuning,
+    from: "/proc/sys/vm, /sys/module/ttm/parameters/pages_limit (pages of 4 KiB), /sys/module/amdgpu/parameters/gttsize (MiB, -1 is the driver's choice)",
+});
+static CHECK: Metric<2> = Metric::new(Def {
+    name: "halo_tuning_check",
+    help: "Whether a setting is what docs/tuning.md says that it should be: 1 yes, 0 no; absent where it cannot be told.",
+    kind: Kind::Gauge,
+    unit: Unit::None,
+    labels: &["check", "group"],
+    table: Table::TuningCheck,
+    from: "the settings of halo_tuning_info and halo_tuning_value, compared as docs/tuning.md lists",
+});
+
+/// The source `tuning`.
+pub static SOURCE: Source = Source {
+    name: "tuning",
+    about: "Tuning: huge pages, sysctls, GPU memory limits, clock governors, profiles, and checks on them",
+    metrics: &[INFO.def(), VALUE.def(), CHECK.def()],
+    default: true,
+    cadence: Cadence::Hold(Duration::from_secs(10)),
+    remedy: "No settings in /sys and /proc: name them with --path.sysfs and --path.procfs.",
+    open: |_| vec![Box::new(Stateless(read))],
+};
+
+/// What is known of the machine's settings, by the names that their owners give them.
+#[derive(Debug, Default)]
+pub struct Settings {
+    texts: BTreeMap<String, String>,
+    numbers: BTreeMap<String, f64>,
+    command_line_known: bool,
+}
+
+impl Settings {
+    /// The text of a setting, where it is known.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.texts.get(name).map(String::as_str)
+    }
+
+    /// Whether a kernel parameter that is not among the settings is truly not given.
+    pub fn knows_command_line(&self) -> bool {
+        self.command_line_known
+    }
+
+    /// The number of a setting, where it is known.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.numbers.get(name).copied()
+    }
+}
+
+/// Sysctls in `/proc/sys/vm`.
+const SYSCTLS: [&str; 5] =
+    ["swappiness", "dirty_ratio", "dirty_background_ratio", "max_map_count", "zone_reclaim_mode"];
+
+/// Files whose whole text is the value.
+const TEXTS: [(&str, &str); 5] = [
+    ("amd_pstate.status", "/sys/devices/system/cpu/amd_pstate/status"),
+    ("amd_pstate.prefcore", "/sys/devices/system/cpu/amd_pstate/prefcore"),
+    ("cpu.boost", "/sys/devices/system/cpu/cpufreq/boost"),
+    ("platform_profile", "/sys/firmware/acpi/platform_profile"),
+    ("tuned.profile", "/etc/tuned/active_profile"),
+];
+
+/// Files that list every choice and put the one in force in brackets.
+const CHOICES: [(&str, &str); 2] = [
+    ("transparent_hugepage.enabled", "/sys/kernel/mm/transparent_hugepage/enabled"),
+    ("transparent_hugepage.defrag", "/sys/kernel/mm/transparent_hugepage/defrag"),
+];
+
+/// Files of every cpufreq policy; the policies should agree.
+const POLICIES: [(&str, &str); 3] = [
+    ("cpu.driver", "scaling_driver"),
+    ("cpu.governor", "scaling_governor"),
+    ("cpu.energy_performance_preference", "energy_performance_preference"),
+];
+
+/// Files that hold a number.
+const NUMBERS: [(&str, &str); 2] = [
+    ("ttm.pages_limit", "/sys/module/ttm/parameters/pages_limit"),
+    ("amdgpu.gttsize", "/sys/module/amdgpu/parameters/gttsize"),
+];
+
+/// Tokens of the kernel command line that change how a model runs. The rest of the line stays
+/// private: it names disks and hosts.
+const KERNEL_PARAMETERS: [&str; 17] = [
+    "amd_iommu",
+    "amd_pstate",
+    "amdgpu.cwsr_enable",
+    "amdgpu.gttsize",
+    "amdgpu.no_system_mem_limit",
+    "amdgpu.noretry",
+    "amdgpu.ppfeaturemask",
+    "amdgpu.runpm",
+    "iomem",
+    "iommu",
+    "mitigations",
+    "pcie_aspm",
+    "processor.max_cstate",
+    "transparent_hugepage",
+    "ttm.page_pool_size",
+    "ttm.pages_limit",
+    "zswap.enabled",
+];
+
+fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
+    let settings = settings(root, samples);
+    for (name, value) in &settings.texts {
+        samples.record(&INFO, [name, value], 1.0);
+    }
+    for (name, value) in &settings.numbers {
+        samples.record(&VALUE, [name], *value);
+    }
+    let machine = checks::Machine::read(root, samples);
+    for check in checks::CHECKS {
+        let passed = (check.passes)(&settings, &machine);
+        let value = passed.map(|passed| f64::from(u8::from(passed)));
+        samples.record(&CHECK, [check.name, check.group.as_str()], value);
+    }
+    let empty = settings.texts.is_empty() && settings.numbers.is_empty();
+    Ok(if empty { Presence::Absent } else { Presence::Present })
+}
+
+/// Reads every setting.
+pub fn settings(root: &Root, samples: &mut Samples) -> Settings {
+    let mut settings = Settings::default();
+    for name in SYSCTLS {
+        let number: Option<u64> = samples.known(root.number(&format!("/proc/sys/vm/{name}")));
+        settings.number_is(&format!("vm.{name}"), number.map(|number| number as f64));
+    }
+    for (name, path) in NUMBERS {
+        let number: Option<i64> = samples.known(root.number(path));
+        // -1 is the driver's own choice; nothing below it has a meaning.
+        let number = number.filter(|&number| number >= -1);
+        settings.number_is(name, number.map(|number| number as f64));
+    }
+    for (name, path) in TEXTS {
+        settings.text_is(name, samples.known(root.read(path)).filter(|text| is_word(text)));
+    }
+    for (name, path) in CHOICES {
+        let text = samples.known(root.read(path));
+        settings.text_is(name, text.as_deref().and_then(chosen).map(str::to_owned));
+    }
+    for (name, file) in POLICIES {
+        settings.text_is(name, of_all_policies(root, samples, file));
+    }
+    performance_levels(root, samples, &mut settings);
+    if let Some(line) = samples.known(root.read("/proc/cmdline")) {
+        settings.command_line_known = !line.is_empty();
+        for (name, value) in kernel_parameters(&line) {
+            settings.text_is(&format!("cmdline.{name}"), Some(value.to_owned()));
+        }
+    }
+    settings
+}
+
+impl Settings {
+    fn text_is(&mut self, name: &str, value: Option<String>) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            self.texts.insert(name.to_owned(), value);
+        }
+    }
+
+    fn number_is(&mut self, name: &str, value: Option<f64>) {
+        if let Some(value) = value {
+            self.numbers.insert(name.to_owned(), value);
+        }
+    }
+}
+
+/// A setting's value is one short word; anything else is no setting.
+fn is_word(text: &str) -> bool {
+    text.len() <= 64 && !text.contains(|c: char| c.is_control())
+}
+
+/// The choice in force of a list as `always [madvise] never`.
+fn chosen(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once('[')?;
+    let (choice, _) = rest.split_once(']')?;
+    is_word(choice).then_some(choice)
+}
+
+/// The value that all policies have, or their values with a plus between them.
+fn of_all_policies(root: &Root, samples: &mut Samples, file: &str) -> Option<String> {
+    const CPUFREQ: &str = "/sys/devices/system/cpu/cpufreq";
+    let names = samples.known(root.list(CPUFREQ))?;
+    let mut values: Vec<String> = names
+        .iter()
+        .filter(|name| name.starts_with("policy"))
+        .filter_map(|name| samples.known(root.read(&format!("{CPUFREQ}/{name}/{file}"))))
+        .filter(|text| is_word(text))
+        .collect();
+    values.sort();
+    values.dedup();
+    Some(values.join("+"))
+}
+
+/// The performance level of the cards that are awake; the same as `halo_gpu_performance_level_info`
+/// shows, here for the checks and beside the other settings.
+fn performance_levels(root: &Root, samples: &mut Samples, settings: &mut Settings) {
+    let cards = checks::awake_cards(root, samples);
+    let mut levels: Vec<String> = cards
+        .iter()
+        .filter_map(|device| {
+            let path = format!("{device}/power_dpm_force_performance_level");
+            samples.known(root.read(&path)).filter(|text| is_word(text))
+        })
+        .collect();
+    levels.sort();
+    levels.dedup();
+    settings.text_is("power_dpm_force_performance_level", Some(levels.join("+")));
+}
+
+/// Whether the value of a kernel parameter says nothing about the owner.
+pub fn is_public_kernel_parameter(name: &str) -> bool {
+    KERNEL_PARAMETERS.contains(&name)
+}
+
+/// The parameters on a kernel command line that matter, with their values; a parameter without
+/// a value has an empty one and counts as `1`.
+fn kernel_parameters(line: &str) -> impl Iterator<Item = (&str, &str)> {
+    line.split_ascii_whitespace().filter_map(|token| {
+        let (name, value) = token.split_once('=').unwrap_or((token, "1"));
+        (is_public_kernel_parameter(name) && is_word(value)).then_some((name, value))
+    })
+}

@@ -1,0 +1,5 @@
+//! The integration tests: one program, one module a theme.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod web_config;
