@@ -25,7 +25,7 @@ pub fn examine(config: &Config, snapshot: &Snapshot) -> Report {
             Some(state) => describe(&mut text, state),
             None if is_enabled(config, source) => {}
             None => {
-                line(&mut text, source, "off", &format!("--collector.{} reads it", source.name))
+                line(&mut text, source, "off", &format!("--collector.{} reads it", source.name));
             }
         }
     }

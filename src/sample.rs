@@ -68,9 +68,13 @@ static AGE: Metric<1> = Metric::new(Def {
 /// The families about halo and its sources.
 pub static METRICS: &[&Def] = &[BUILD.def(), UP.def(), FAILURE.def(), DURATION.def(), AGE.def()];
 
-/// How long a reading is waited for. Reading a file of a driver takes microseconds, and a few
+/// How long a reading may take. Reading a file of a driver takes microseconds, and a few
 /// milliseconds where firmware answers late, so a source beyond this is stuck.
 pub const DEADLINE: Duration = Duration::from_millis(500);
+
+/// How many deadlines are waited for readings that have not begun: on a machine whose cores all
+/// belong to a model, a thread may have to wait for its turn.
+const PATIENCE: u32 = 8;
 
 /// The readers of the sources that are switched on.
 #[derive(Debug)]
@@ -103,14 +107,18 @@ impl Sampler {
     pub async fn snapshot(&self, wanted: impl Fn(&Source) -> bool) -> Snapshot {
         let workers: Vec<&Worker> =
             self.workers.iter().filter(|worker| wanted(worker.source)).collect();
-        let round = Arc::new(Round::default());
+        let round = Arc::new(Round::open());
         for worker in &workers {
             worker.ask(&round);
         }
-        if !round.is_complete() {
+        round.arrive();
+        for _ in 0..PATIENCE {
             let complete = tokio::time::timeout(DEADLINE, round.complete.notified());
-            if complete.await.is_err() {
-                workers.iter().for_each(|worker| worker.give_up());
+            if round.is_complete() || complete.await.is_ok() {
+                break;
+            }
+            for worker in &workers {
+                worker.give_up_where_late();
             }
         }
         Snapshot { states: workers.into_iter().map(Worker::state).collect() }
@@ -135,7 +143,7 @@ pub struct SourceState {
     pub source: &'static Source,
     /// Its last reading, where one has ended.
     pub reading: Option<Arc<Reading>>,
-    /// Whether it did not answer before its deadline and still has not.
+    /// Whether it did not answer before its deadline and still has not, or has never answered.
     pub is_stuck: bool,
     age: Option<Duration>,
 }
@@ -240,18 +248,24 @@ impl Reading {
 }
 
 /// One who waits for several readings.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Round {
     missing: AtomicUsize,
     complete: Notify,
 }
 
 impl Round {
+    /// A round that is missing the one who asks, so that it cannot be complete while the orders
+    /// are still given.
+    fn open() -> Self {
+        Self { missing: AtomicUsize::new(1), complete: Notify::new() }
+    }
+
     fn is_complete(&self) -> bool {
         self.missing.load(Ordering::Acquire) == 0
     }
 
-    /// Called by each reading that ended. A stored permit wakes one who comes to wait later.
+    /// Called by each who was missing. A stored permit wakes one who comes to wait later.
     fn arrive(&self) {
         if self.missing.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.complete.notify_one();
@@ -328,13 +342,15 @@ impl Worker {
         }
     }
 
-    /// Stops waiting for a reading that is beyond its deadline.
-    fn give_up(&self) {
+    /// Releases those who wait for a reading that is beyond its deadline.
+    fn give_up_where_late(&self) {
         let mut order = self.desk.order();
         let is_late = order.began.is_some_and(|began| began.elapsed() >= DEADLINE);
         if is_late && !order.is_stuck {
             order.is_stuck = true;
-            order.waiting.clear();
+            for round in order.waiting.drain(..) {
+                round.arrive();
+            }
             error!(
                 source = self.source.name,
                 "no answer for {DEADLINE:?}; its series are left out until it answers"
@@ -346,7 +362,8 @@ impl Worker {
         let order = self.desk.order();
         let age = order.latest.as_ref().map(|latest| latest.ended.elapsed());
         let reading = order.latest.clone();
-        SourceState { source: self.source, reading, is_stuck: order.is_stuck, age }
+        let is_stuck = order.is_stuck || reading.is_none();
+        SourceState { source: self.source, reading, is_stuck, age }
     }
 }
 
@@ -383,7 +400,9 @@ fn work(source: &'static Source, mut reader: Box<dyn Reader>, root: &Root, desk:
         if let (true, Some(began)) = (was_stuck, began) {
             info!(source = source.name, "answers again after {:.1?}", began.elapsed());
         }
-        waiting.iter().for_each(|round| round.arrive());
+        for round in waiting {
+            round.arrive();
+        }
     }
 }
 

@@ -128,15 +128,12 @@ async fn landing(State(app): State<Arc<App>>) -> Html<String> {
 }
 
 async fn metrics(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
-    let _permit = match app.permits.as_ref().map(Semaphore::try_acquire).transpose() {
-        Ok(permit) => permit,
-        Err(_) => {
-            let text = format!(
-                "{} scrapes are under way, as many as --web.max-requests allows; try again later.\n",
-                app.max_requests
-            );
-            return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
-        }
+    let Ok(_permit) = app.permits.as_ref().map(Semaphore::try_acquire).transpose() else {
+        let text = format!(
+            "{} scrapes are under way, as many as --web.max-requests allows; try again later.\n",
+            app.max_requests
+        );
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     };
     let wanted = match Wanted::parse(query.as_deref().unwrap_or_default(), &app.sampler) {
         Ok(wanted) => wanted,

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::sample::{Snapshot, SourceState};
+use crate::source::Reason;
 
 const STYLE: &str = "
 :root { color-scheme: light dark }
@@ -61,7 +62,7 @@ pub(super) fn page(snapshot: &Snapshot, telemetry_path: &str) -> String {
 }
 
 fn status(state: &SourceState) -> (&'static str, String) {
-    let reasons: Vec<&str> = state.reasons().into_iter().map(|reason| reason.as_str()).collect();
+    let reasons: Vec<&str> = state.reasons().into_iter().map(Reason::as_str).collect();
     match (state.is_absent(), state.is_up(), reasons.is_empty()) {
         (true, ..) => ("absent", "absent".to_owned()),
         (_, true, true) => ("up", "up".to_owned()),

@@ -175,9 +175,17 @@ impl Reader for Amdgpu {
             for card in names.iter().filter(|name| is_card(name)) {
                 let device = format!("/sys/class/drm/{card}/device");
                 let path = format!("{device}/uevent");
-                let Some(uevent) = samples.known(root.read(&path)) else { continue };
-                if uevent_value(&uevent, "DRIVER") != Some("amdgpu") {
-                    continue;
+                let uevent = samples.known(root.read(&path)).unwrap_or_default();
+                match uevent_value(&uevent, "DRIVER") {
+                    Some("amdgpu") => {}
+                    Some(_) => continue,
+                    None => {
+                        // A card without a driver cannot be; what AMD made is worth a word.
+                        if root.read(&format!("{device}/vendor")).is_ok_and(|id| id == "0x1002") {
+                            samples.problem(root.not_a("bound device's uevent", &path, &uevent));
+                        }
+                        continue;
+                    }
                 }
                 let Some(gpu) = uevent_value(&uevent, "PCI_SLOT_NAME").filter(is_pci_address)
                 else {
@@ -197,6 +205,12 @@ impl Reader for Amdgpu {
 pub(super) fn is_card(name: &str) -> bool {
     name.strip_prefix("card")
         .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Whether a device's `power/runtime_status` says that a read could wake it. The other states
+/// are `active`, `error` and `unsupported`, in which it is on.
+pub(super) fn is_asleep(runtime_status: &str) -> bool {
+    matches!(runtime_status, "suspended" | "suspending" | "resuming")
 }
 
 /// The value of a key in a uevent file.
@@ -225,7 +239,7 @@ impl Card<'_> {
             self.samples.record(&RUNTIME_STATUS, [self.gpu, status], 1.0);
         }
         // A kernel without runtime power management has no such file, and its devices are awake.
-        let awake = status.is_none_or(|status| status == "active");
+        let awake = !status.is_some_and(|status| is_asleep(&status));
         let table = if awake { self.table() } else { FirmwareTable::Absent };
         self.info(identities, &table);
         if awake {

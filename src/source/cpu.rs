@@ -36,7 +36,7 @@ pub static SOURCE: Source = Source {
     open: |_| vec![Box::new(Stateless(read))],
 };
 
-/// Ticks of `/proc/stat` in a second: USER_HZ, which is 100 on every architecture that has
+/// Ticks of `/proc/stat` in a second: `USER_HZ`, which is 100 on every architecture that has
 /// amdgpu (`include/asm-generic/param.h`).
 pub(super) const TICKS_PER_SECOND: f64 = 100.0;
 

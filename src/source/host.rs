@@ -1,5 +1,7 @@
 //! Which machine this is, without anything that identifies its owner.
 
+use std::time::Duration;
+
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
 use crate::root::{ReadError, Root};
 use crate::source::{Cadence, Presence, Source, Stateless, absent_or};
@@ -20,7 +22,7 @@ pub static SOURCE: Source = Source {
     about: "Machine: kernel, operating system, processor, board, BIOS",
     metrics: &[INFO.def()],
     default: true,
-    cadence: Cadence::Hold(std::time::Duration::from_secs(60)),
+    cadence: Cadence::Hold(Duration::from_mins(1)),
     remedy: "No /proc/sys/kernel/osrelease: mount procfs, or name it with --path.procfs.",
     open: |_| vec![Box::new(Stateless(read))],
 };
@@ -29,9 +31,7 @@ fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
     absent_or(root.read("/proc/sys/kernel/osrelease"), |kernel| {
         let os = samples
             .known(root.read("/etc/os-release"))
-            .and_then(|text| {
-                value_of(&text, "PRETTY_NAME=").map(|v| v.trim_matches('"').to_owned())
-            })
+            .and_then(|text| value_of(&text, "PRETTY_NAME=").map(unquoted))
             .unwrap_or_default();
         let cpu = samples
             .known(root.read("/proc/cpuinfo"))
@@ -41,7 +41,10 @@ fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
             .unwrap_or_default();
         let mut dmi = |files: [&str; 2]| {
             let parts = files.map(|file| {
-                samples.known(root.read(&format!("/sys/class/dmi/id/{file}"))).unwrap_or_default()
+                samples
+                    .known(root.read(&format!("/sys/class/dmi/id/{file}")))
+                    .filter(|text| !PLACEHOLDERS.contains(&text.as_str()))
+                    .unwrap_or_default()
             });
             parts.join(" ").trim().to_owned()
         };
@@ -50,6 +53,24 @@ fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
         samples.record(&INFO, [&kernel, &os, &cpu, &board, &bios], 1.0);
         Ok(Presence::Present)
     })
+}
+
+/// What vendors leave in the firmware where they have nothing to say.
+const PLACEHOLDERS: [&str; 4] =
+    ["Default string", "Not Specified", "System Product Name", "To Be Filled By O.E.M."];
+
+/// A value of os-release without its shell quotes (os-release(5)).
+fn unquoted(value: &str) -> String {
+    let value = value.trim();
+    let Some(inner) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
+        return value.trim_matches('\'').to_owned();
+    };
+    let mut is_escaped = false;
+    let kept = inner.chars().filter(|&character| {
+        is_escaped = character == '\\' && !is_escaped;
+        !is_escaped
+    });
+    kept.collect()
 }
 
 fn value_of<'a>(text: &'a str, key: &str) -> Option<&'a str> {

@@ -39,8 +39,10 @@ pub static SOURCE: Source = Source {
     open: |_| vec![Box::new(Stateless(read))],
 };
 
-/// Chips whose sensors other sources read.
-const FOREIGN: [&str; 2] = ["amdgpu", "amdxdna"];
+/// Chips whose sensors other sources read, and those of other graphics drivers, which a read
+/// would wake.
+const FOREIGN: [&str; 8] =
+    ["NPU_power", "NPU_temperature", "amdgpu", "amdxdna", "i915", "nouveau", "radeon", "xe"];
 
 /// No fan of a board turns faster.
 const LARGEST_RPM: u32 = 50_000;
@@ -91,9 +93,11 @@ fn temperature(
     let milli = samples.known(root.number(&format!("{directory}/{sensor}_input")));
     let celsius = milli.and_then(celsius_from_milli);
     match (chip, label.as_str()) {
-        ("k10temp", "Tctl") => samples.record(&TEMPERATURE, ["package", "cpu_tctl"], celsius),
+        ("k10temp" | "zenpower", "Tctl") => {
+            samples.record(&TEMPERATURE, ["package", "cpu_tctl"], celsius);
+        }
         // Strix Halo has no other; what zenpower shows as Tccd there is 149 or 0.
-        ("k10temp", _) => {}
+        ("k10temp" | "zenpower", _) => {}
         _ => samples.record(&BOARD_TEMPERATURE, [chip, device, &label], celsius),
     }
 }

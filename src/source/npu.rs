@@ -56,7 +56,7 @@ fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
     })
 }
 
-/// The sensors that newer drivers have (Linux 7.0 with AMD_PMF).
+/// The sensors that newer drivers have (Linux 7.0 with `AMD_PMF`).
 fn sensors(root: &Root, samples: &mut Samples, directory: &str, device: &str) {
     let chips = samples.known(root.list(&format!("{directory}/hwmon"))).unwrap_or_default();
     for chip in chips.iter().filter(|chip| chip.starts_with("hwmon")) {

@@ -3,7 +3,7 @@
 //! Kernel documentation: `Documentation/accounting/psi.rst`.
 
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
-use crate::root::{ReadError, Root};
+use crate::root::Root;
 use crate::source::{Cadence, Presence, Source, Stateless};
 
 static STALLED: Metric<2> = Metric::new(Def {
@@ -24,10 +24,10 @@ pub static SOURCE: Source = Source {
     default: true,
     cadence: Cadence::OnDemand,
     remedy: "No /proc/pressure: the kernel needs CONFIG_PSI; where it is built in but off, add `psi=1` to the kernel command line.",
-    open: |_| vec![Box::new(Stateless(read))],
+    open: |_| vec![Box::new(Stateless(|root, samples| Ok(read(root, samples))))],
 };
 
-fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
+fn read(root: &Root, samples: &mut Samples) -> Presence {
     let mut presence = Presence::Absent;
     for resource in ["cpu", "memory", "io"] {
         let path = format!("/proc/pressure/{resource}");
@@ -37,17 +37,16 @@ fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
         };
         presence = Presence::Present;
         let Some(text) = samples.known(text) else { continue };
-        let mut lines = 0;
+        let known = samples.values().len();
         for kind in ["some", "full"] {
             let seconds = stalled_microseconds(&text, kind).map(|micro| micro as f64 / 1e6);
-            lines += usize::from(seconds.is_some());
             samples.record(&STALLED, [resource, kind], seconds);
         }
-        if lines == 0 {
+        if samples.values().len() == known {
             samples.problem(root.not_a("pressure record", &path, &text));
         }
     }
-    Ok(presence)
+    presence
 }
 
 /// The total of a line `some avg10=0.00 avg60=0.00 avg300=0.00 total=123`.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
-use crate::root::{ReadError, Root};
+use crate::root::Root;
 use crate::source::{Cadence, Presence, Source, Stateless};
 
 pub mod checks;
@@ -47,7 +47,7 @@ pub static SOURCE: Source = Source {
     default: true,
     cadence: Cadence::Hold(Duration::from_secs(10)),
     remedy: "No settings in /sys and /proc: name them with --path.sysfs and --path.procfs.",
-    open: |_| vec![Box::new(Stateless(read))],
+    open: |_| vec![Box::new(Stateless(|root, samples| Ok(read(root, samples))))],
 };
 
 /// What is known of the machine's settings, by the names that their owners give them.
@@ -62,6 +62,14 @@ impl Settings {
     /// The text of a setting, where it is known.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.texts.get(name).map(String::as_str)
+    }
+
+    /// Whether a setting has a value; `None` where it is unknown or not among the known values.
+    /// Policies or cards that disagree have their values joined by a plus.
+    fn is(&self, name: &str, value: &str, known: &[&str]) -> Option<bool> {
+        let text = self.text(name)?;
+        let is_known = known.contains(&text) || text.split('+').all(|part| known.contains(&part));
+        is_known.then_some(text == value)
     }
 
     /// Whether a kernel parameter that is not among the settings is truly not given.
@@ -129,7 +137,7 @@ const KERNEL_PARAMETERS: [&str; 17] = [
     "zswap.enabled",
 ];
 
-fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
+fn read(root: &Root, samples: &mut Samples) -> Presence {
     let settings = settings(root, samples);
     for (name, value) in &settings.texts {
         samples.record(&INFO, [name, value], 1.0);
@@ -144,7 +152,7 @@ fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
         samples.record(&CHECK, [check.name, check.group.as_str()], value);
     }
     let empty = settings.texts.is_empty() && settings.numbers.is_empty();
-    Ok(if empty { Presence::Absent } else { Presence::Present })
+    if empty { Presence::Absent } else { Presence::Present }
 }
 
 /// Reads every setting.
@@ -172,7 +180,8 @@ pub fn settings(root: &Root, samples: &mut Samples) -> Settings {
     }
     performance_levels(root, samples, &mut settings);
     if let Some(line) = samples.known(root.read("/proc/cmdline")) {
-        settings.command_line_known = !line.is_empty();
+        // Every boot loader passes at least one NAME=VALUE, the root filesystem if nothing else.
+        settings.command_line_known = line.contains('=');
         for (name, value) in kernel_parameters(&line) {
             settings.text_is(&format!("cmdline.{name}"), Some(value.to_owned()));
         }
@@ -245,8 +254,14 @@ pub fn is_public_kernel_parameter(name: &str) -> bool {
 /// The parameters on a kernel command line that matter, with their values; a parameter without
 /// a value has an empty one and counts as `1`.
 fn kernel_parameters(line: &str) -> impl Iterator<Item = (&str, &str)> {
-    line.split_ascii_whitespace().filter_map(|token| {
+    let mut is_quoted = false;
+    let is_boundary = move |character: char| {
+        is_quoted ^= character == '"';
+        character.is_ascii_whitespace() && !is_quoted
+    };
+    line.split(is_boundary).filter_map(|token| {
         let (name, value) = token.split_once('=').unwrap_or((token, "1"));
+        let value = value.trim_matches('"');
         (is_public_kernel_parameter(name) && is_word(value)).then_some((name, value))
     })
 }

@@ -23,19 +23,22 @@ pub fn parse(text: &str) -> Result<Option<Levels>, BadLine> {
     let mut levels = Vec::new();
     let mut marked = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let (hertz, in_use) = level(line).ok_or_else(|| BadLine(line.to_owned()))?;
-        levels.push(hertz);
+        let (mega, in_use) = level(line).ok_or_else(|| BadLine(line.to_owned()))?;
+        levels.push(mega);
         if in_use {
-            marked.push(hertz);
+            marked.push(mega);
         }
     }
     if let [first, _, last] = levels[..] {
         levels = vec![first, last];
     }
-    let Some(minimum) = levels.iter().copied().reduce(f64::min) else { return Ok(None) };
-    let maximum = levels.iter().copied().fold(minimum, f64::max);
-    let current = marked.first().copied().filter(|first| marked.iter().all(|clock| clock == first));
-    Ok(Some(Levels { minimum, maximum, current }))
+    marked.dedup();
+    let (Some(minimum), Some(maximum)) = (levels.iter().min(), levels.iter().max()) else {
+        return Ok(None);
+    };
+    let hertz = |mega: u32| f64::from(mega) * 1e6;
+    let current = if let [only] = marked[..] { Some(hertz(only)) } else { None };
+    Ok(Some(Levels { minimum: hertz(*minimum), maximum: hertz(*maximum), current }))
 }
 
 /// A line that is no level.
@@ -43,7 +46,8 @@ pub fn parse(text: &str) -> Result<Option<Levels>, BadLine> {
 #[error("{0:?} is no line of a clock list")]
 pub struct BadLine(String);
 
-fn level(line: &str) -> Option<(f64, bool)> {
+/// The clock of a line in MHz, and whether it is in use.
+fn level(line: &str) -> Option<(u32, bool)> {
     let (index, rest) = line.split_once(':')?;
     // A discrete card in deep sleep shows its clock as level S.
     if index != "S" {
@@ -56,7 +60,7 @@ fn level(line: &str) -> Option<(f64, bool)> {
     let unit = clock.len().checked_sub(3)?;
     let (number, unit) = (clock.get(..unit)?, clock.get(unit..)?);
     let mega: u32 = number.trim_end().parse().ok().filter(|&mega| mega <= 10_000)?;
-    unit.eq_ignore_ascii_case("mhz").then(|| (f64::from(mega) * 1e6, in_use))
+    unit.eq_ignore_ascii_case("mhz").then_some((mega, in_use))
 }
 
 #[cfg(test)]

@@ -243,6 +243,9 @@ fn parse_v2(version: Version, table: &[u8]) -> GpuMetrics {
         _ => u64_at(table, 120),
     };
     let bits = if version.content == 1 { Limiter::raw_bits } else { Limiter::independent_bits };
+    let socket = watts(late(44).map(u32::from));
+    let power_socket = socket.filter(|&watts| watts >= SMALLEST_SOCKET_WATTS);
+    let is_in_milliwatts = socket.is_none() || power_socket.is_some();
     GpuMetrics {
         version,
         temperature_gfx: celsius(early(16)),
@@ -251,10 +254,9 @@ fn parse_v2(version: Version, table: &[u8]) -> GpuMetrics {
         busy_gfx: centipercent(early(40)),
         busy_media: centipercent(early(42)),
         busy_npu: None,
-        power_socket: watts(late(44).map(u32::from))
-            .filter(|&watts| watts >= SMALLEST_SOCKET_WATTS),
-        power_gfx: watts(late(50).map(u32::from)),
-        power_cpu: watts(late(46).map(u32::from)),
+        power_socket,
+        power_gfx: watts(late(50).map(u32::from)).filter(|_| is_in_milliwatts),
+        power_cpu: watts(late(46).map(u32::from)).filter(|_| is_in_milliwatts),
         power_npu: None,
         clock_gfx: clock(68, 80),
         clock_soc: running(clock(70, 82)),

@@ -82,7 +82,7 @@ fn instruction_set(root: &Root, samples: &mut Samples, address: PciAddress) -> O
     })
 }
 
-/// The name in libdrm's list, whose lines are `1586,	C1,	AMD Radeon 8060S Graphics`.
+/// The name in libdrm's list, whose lines are `1586, C1, AMD Radeon 8060S Graphics` with tabs.
 fn marketing_name(list: &str, device_id: &str, revision: &str) -> Option<String> {
     let (device_id, revision) = (device_id.strip_prefix("0x")?, revision.strip_prefix("0x")?);
     list.lines().find_map(|line| {

@@ -7,7 +7,7 @@ use procfs::sys::kernel::Version;
 
 use crate::metric::Samples;
 use crate::root::Root;
-use crate::source::amdgpu::{is_card, uevent_value};
+use crate::source::amdgpu::{is_asleep, is_card, uevent_value};
 use crate::source::memory::bytes_of;
 use crate::source::tuning::Settings;
 
@@ -94,8 +94,8 @@ impl Machine {
         if let Some(device) = awake_cards(root, samples).iter().find(|device| is_apu(device)) {
             let mut number =
                 |file: &str| samples.known(root.number::<u64>(&format!("{device}/{file}")));
-            machine.vram = number("mem_info_vram_total");
-            machine.gtt = number("mem_info_gtt_total");
+            machine.vram = number("mem_info_vram_total").filter(|&bytes| bytes > 0);
+            machine.gtt = number("mem_info_gtt_total").filter(|&bytes| bytes > 0);
         }
         machine
     }
@@ -106,6 +106,38 @@ impl Machine {
         installed.checked_sub(SYSTEM_RESERVE + TOLERANCE)
     }
 }
+
+// The values that the kernel documents. A check tells nothing about any other: it may be better
+// than what is asked for, or no value at all.
+const GOVERNORS: &[&str] =
+    &["conservative", "ondemand", "performance", "powersave", "schedutil", "userspace"];
+const PERFORMANCE_LEVELS: &[&str] = &[
+    "auto",
+    "high",
+    "low",
+    "manual",
+    "perf_determinism",
+    "profile_exit",
+    "profile_min_mclk",
+    "profile_min_sclk",
+    "profile_peak",
+    "profile_standard",
+];
+const PLATFORM_PROFILES: &[&str] = &[
+    "balanced",
+    "balanced-performance",
+    "cool",
+    "custom",
+    "low-power",
+    "max-power",
+    "performance",
+    "quiet",
+];
+const PREFERENCES: &[&str] =
+    &["balance_performance", "balance_power", "default", "performance", "power"];
+const PSTATE_STATUSES: &[&str] = &["active", "disable", "guided", "passive"];
+const THP_DEFRAG: &[&str] = &["always", "defer", "defer+madvise", "madvise", "never"];
+const THP_ENABLED: &[&str] = &["always", "madvise", "never"];
 
 /// Every check, in the order in which one would go about tuning.
 pub static CHECKS: &[Check] = &[
@@ -198,7 +230,11 @@ pub static CHECKS: &[Check] = &[
         should_be: "`accelerator-performance`",
         why: "Measured at 5 to 8 % of prompt and 2 to 3 % of generation speed on a ZBook Ultra G1a.",
         set_with: "tuned-adm profile accelerator-performance",
-        passes: |settings, _| Some(settings.text("tuned.profile")? == "accelerator-performance"),
+        // Several profiles may be merged into one.
+        passes: |settings, _| {
+            let mut profiles = settings.text("tuned.profile")?.split_whitespace();
+            Some(profiles.any(|profile| profile == "accelerator-performance"))
+        },
     },
     Check {
         name: "amd_pstate",
@@ -207,7 +243,7 @@ pub static CHECKS: &[Check] = &[
         should_be: "`active`",
         why: "Only the active driver passes the energy preference on to firmware.",
         set_with: "add `amd_pstate=active` to the kernel command line",
-        passes: |settings, _| Some(settings.text("amd_pstate.status")? == "active"),
+        passes: |settings, _| settings.is("amd_pstate.status", "active", PSTATE_STATUSES),
     },
     Check {
         name: "cpu_governor",
@@ -216,7 +252,7 @@ pub static CHECKS: &[Check] = &[
         should_be: "`performance`",
         why: "The cores that feed the GPU and sample tokens must not wait for their clock.",
         set_with: "cpupower frequency-set -g performance",
-        passes: |settings, _| Some(settings.text("cpu.governor")? == "performance"),
+        passes: |settings, _| settings.is("cpu.governor", "performance", GOVERNORS),
     },
     Check {
         name: "energy_performance_preference",
@@ -226,7 +262,7 @@ pub static CHECKS: &[Check] = &[
         why: "With the active driver it is firmware, not the governor, that chooses clocks.",
         set_with: "tuned-adm profile accelerator-performance",
         passes: |settings, _| {
-            Some(settings.text("cpu.energy_performance_preference")? == "performance")
+            settings.is("cpu.energy_performance_preference", "performance", PREFERENCES)
         },
     },
     Check {
@@ -236,7 +272,7 @@ pub static CHECKS: &[Check] = &[
         should_be: "`performance`",
         why: "It selects the power limits of the vendor's firmware.",
         set_with: "echo performance > /sys/firmware/acpi/platform_profile",
-        passes: |settings, _| Some(settings.text("platform_profile")? == "performance"),
+        passes: |settings, _| settings.is("platform_profile", "performance", PLATFORM_PROFILES),
     },
     Check {
         name: "performance_level",
@@ -247,7 +283,8 @@ pub static CHECKS: &[Check] = &[
         set_with: "echo auto > /sys/class/drm/card1/device/power_dpm_force_performance_level",
         passes: |settings, _| {
             let levels = settings.text("power_dpm_force_performance_level")?;
-            Some(levels.split('+').all(|level| matches!(level, "auto" | "high")))
+            let known = levels.split('+').all(|level| PERFORMANCE_LEVELS.contains(&level));
+            known.then(|| levels.split('+').all(|level| matches!(level, "auto" | "high")))
         },
     },
     Check {
@@ -257,7 +294,7 @@ pub static CHECKS: &[Check] = &[
         should_be: "`always`",
         why: "Weights in huge pages need fewer translations.",
         set_with: "echo always > /sys/kernel/mm/transparent_hugepage/enabled",
-        passes: |settings, _| Some(settings.text("transparent_hugepage.enabled")? == "always"),
+        passes: |settings, _| settings.is("transparent_hugepage.enabled", "always", THP_ENABLED),
     },
     Check {
         name: "thp_defrag",
@@ -267,7 +304,7 @@ pub static CHECKS: &[Check] = &[
         why: "Huge pages are made in the background, so that no allocation stalls.",
         set_with: "echo defer+madvise > /sys/kernel/mm/transparent_hugepage/defrag",
         passes: |settings, _| {
-            Some(settings.text("transparent_hugepage.defrag")? == "defer+madvise")
+            settings.is("transparent_hugepage.defrag", "defer+madvise", THP_DEFRAG)
         },
     },
     Check {
@@ -342,7 +379,7 @@ pub(super) fn awake_cards(root: &Root, samples: &mut Samples) -> Vec<String> {
         let uevent = samples.known(root.read(&format!("{device}/uevent")));
         let ours = uevent.is_some_and(|text| uevent_value(&text, "DRIVER") == Some("amdgpu"));
         let status = samples.known(root.read(&format!("{device}/power/runtime_status")));
-        if ours && status.is_none_or(|status| status == "active") {
+        if ours && !status.is_some_and(|status| is_asleep(&status)) {
             devices.push(device);
         }
     }

@@ -1,0 +1,232 @@
+//! A machine made of files: a host fixture, or a copy of one that a test damages.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use halo::config::Config;
+use halo::metric::Samples;
+use halo::root::{ReadError, Root};
+use halo::sample::{Sampler, Snapshot};
+use halo::serve::expose;
+use halo::source::{Presence, SOURCES, selfstat};
+
+/// The fixtures.
+pub fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// The directories below a directory of fixtures, in order.
+pub fn directories(parent: &str) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = fs::read_dir(fixtures().join(parent))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    all.sort();
+    assert!(!all.is_empty(), "no fixtures in {parent}");
+    all
+}
+
+pub fn name(path: &Path) -> &str {
+    path.file_name().unwrap().to_str().unwrap()
+}
+
+/// What each source said, read once in this thread.
+pub type Readings = BTreeMap<&'static str, Reading>;
+
+pub struct Reading {
+    pub outcome: Result<Presence, ReadError>,
+    pub samples: Samples,
+}
+
+impl Reading {
+    /// The values by series.
+    pub fn series(&self) -> BTreeMap<String, f64> {
+        let samples = match self.outcome {
+            Ok(_) => self.samples.values(),
+            Err(_) => &[],
+        };
+        samples.iter().map(|sample| (series(sample), sample.value)).collect()
+    }
+
+    /// What could not be read.
+    pub fn failures(&self) -> impl Iterator<Item = &ReadError> {
+        self.samples.problems().iter().chain(self.outcome.as_ref().err())
+    }
+}
+
+fn series(sample: &halo::metric::Sample) -> String {
+    let text = sample.to_string();
+    text.rsplit_once(' ').unwrap().0.to_owned()
+}
+
+/// Reads every source but the one about this process.
+pub fn read(root: &Root) -> Readings {
+    let config = Config::default();
+    let sources = SOURCES.iter().filter(|source| source.name != selfstat::SOURCE.name);
+    let readings = sources.map(|source| {
+        let mut samples = Samples::default();
+        let mut outcome = Ok(Presence::Absent);
+        for mut reader in (source.open)(&config) {
+            outcome = reader.read(root, &mut samples);
+        }
+        (source.name, Reading { outcome, samples })
+    });
+    readings.collect()
+}
+
+/// All values of a machine by series.
+pub fn all_series(readings: &Readings) -> BTreeMap<String, f64> {
+    readings.values().flat_map(Reading::series).collect()
+}
+
+/// Waits for a future without a server.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// A snapshot of every source but the one about this process.
+pub fn snapshot(root: Root) -> Snapshot {
+    let sampler = Sampler::start(&Config::default(), &Arc::new(root)).unwrap();
+    block_on(sampler.snapshot(|source| source.name != selfstat::SOURCE.name))
+}
+
+/// The exposition of a machine without what differs from one reading to the next.
+pub fn exposition(root: Root) -> String {
+    stable(&expose::render(&snapshot(root)).unwrap())
+}
+
+/// Lines of an exposition that are the same at every reading and in every build.
+pub fn stable(exposition: &str) -> String {
+    let volatile =
+        ["halo_source_age_seconds", "halo_source_read_duration_seconds", "halo_build_info"];
+    exposition
+        .lines()
+        .filter(|line| !volatile.iter().any(|name| line.contains(name)))
+        .flat_map(|line| [line, "\n"])
+        .collect()
+}
+
+/// Rewrites the generated files that are stale, and fails where there were any.
+pub fn ensure_contents(files: impl IntoIterator<Item = (PathBuf, String)>) {
+    let mut stale = Vec::new();
+    for (path, content) in files {
+        if fs::read_to_string(&path).ok().as_ref() != Some(&content) {
+            fs::write(&path, content).unwrap();
+            stale.push(path.display().to_string());
+        }
+    }
+    let stale = stale.join("\n");
+    assert!(stale.is_empty(), "rewritten, look at the difference and commit it:\n{stale}");
+}
+
+/// A copy of a host that may be damaged. It links to the fixture, and becomes directories of its
+/// own only on the way to a file that differs: thousands of copies are made.
+pub struct Copy {
+    directory: tempfile::TempDir,
+}
+
+impl Copy {
+    pub fn of(host: &str) -> Self {
+        let copy = Self { directory: tempfile::tempdir().unwrap() };
+        link_children(&fixtures().join("hosts").join(host), copy.path());
+        copy
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn root(&self) -> Root {
+        Root::at(self.path())
+    }
+
+    /// Makes room for something else where a file or directory is, and says where that is.
+    pub fn clear(&self, relative: &Path) -> PathBuf {
+        let mut path = self.path().to_owned();
+        for part in relative.parent().unwrap() {
+            path.push(part);
+            if path.is_symlink() && path.is_dir() {
+                let target = fs::read_link(&path).unwrap();
+                fs::remove_file(&path).unwrap();
+                fs::create_dir(&path).unwrap();
+                link_children(&target, &path);
+            } else if !path.is_dir() {
+                remove(&path);
+                fs::create_dir(&path).unwrap();
+            }
+        }
+        path.push(relative.file_name().unwrap());
+        remove(&path);
+        path
+    }
+
+    /// Puts a file of the copy back as it is in the fixture.
+    pub fn restore(&self, host: &str, relative: &Path) {
+        let path = self.clear(relative);
+        symlink(fixtures().join("hosts").join(host).join(relative), path).unwrap();
+    }
+
+    /// Applies a hazard: removals first, then the files that differ.
+    pub fn apply(&self, hazard: &Path) {
+        for relative in about(hazard).remove {
+            self.clear(&relative);
+        }
+        for relative in files_below(hazard) {
+            fs::copy(hazard.join(&relative), self.clear(&relative)).unwrap();
+        }
+    }
+}
+
+/// The files of a machine below a directory, relative to it, in order.
+pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+    fn walk(directory: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, files);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    let mut files = Vec::new();
+    for part in ["proc", "sys", "root"].map(|part| directory.join(part)) {
+        if part.is_dir() {
+            walk(&part, &mut files);
+        }
+    }
+    files.sort();
+    files.iter().map(|file| file.strip_prefix(directory).unwrap().to_owned()).collect()
+}
+
+/// The description of a hazard.
+#[derive(serde::Deserialize)]
+pub struct About {
+    pub hazard: String,
+    pub evidence: String,
+    pub base: String,
+    pub remove: Vec<PathBuf>,
+}
+
+pub fn about(hazard: &Path) -> About {
+    toml::from_str(&fs::read_to_string(hazard.join("about.toml")).unwrap()).unwrap()
+}
+
+fn link_children(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        symlink(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+fn remove(path: &Path) {
+    if path.is_dir() && !path.is_symlink() {
+        fs::remove_dir_all(path).unwrap();
+    } else if path.is_symlink() || path.exists() {
+        fs::remove_file(path).unwrap();
+    }
+}
