@@ -1,4 +1,4 @@
-//! Who is compared: node_exporter, halo-exporter, and the reads that no exporter can avoid.
+//! Who is compared: `node_exporter`, halo-exporter, and the reads that no exporter can avoid.
 
 use std::fs::{self, File};
 use std::hint::black_box;
@@ -15,7 +15,7 @@ use halo::source::{Presence, SOURCES};
 use crate::client::quantile;
 use crate::server::Contender;
 
-/// The sources of halo that cover what node_exporter's drm and hwmon cover.
+/// The sources of halo that cover what `node_exporter`'s drm and hwmon cover.
 const SCOPE: [&str; 2] = ["amdgpu", "hwmon"];
 
 /// The position of each contender in [`all`] and in every list of results.

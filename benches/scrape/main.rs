@@ -1,4 +1,4 @@
-//! Scrapes halo-exporter and node_exporter side by side and says which bars halo meets.
+//! Scrapes halo-exporter and `node_exporter` side by side and says which bars halo meets.
 //!
 //! `docs/measuring.md` says what the figures mean. Nothing here fails a build: a figure is for a
 //! reader to judge.
@@ -119,7 +119,7 @@ fn compare(
 fn measure(server: &Server, mode: Mode, duration: Duration) -> anyhow::Result<Round> {
     let cpu = server.cpu()?;
     let load = load(&server.target, mode, Limit::Time(duration));
-    let cpu = (server.cpu()? - cpu).as_secs_f64() * 1000.0;
+    let cpu = server.cpu()?.saturating_sub(cpu).as_secs_f64() * 1000.0;
     let scrapes = load.latencies.len();
     Ok(Round {
         p50: load.quantile(0.5),

@@ -109,10 +109,10 @@ const POLICIES: [(&str, &str); 3] = [
     ("cpu.energy_performance_preference", "energy_performance_preference"),
 ];
 
-/// Files that hold a number.
-const NUMBERS: [(&str, &str); 2] = [
-    ("ttm.pages_limit", "/sys/module/ttm/parameters/pages_limit"),
-    ("amdgpu.gttsize", "/sys/module/amdgpu/parameters/gttsize"),
+/// Files that hold a number, and the smallest that has a meaning: -1 is the driver's own choice.
+const NUMBERS: [(&str, &str, i64); 2] = [
+    ("ttm.pages_limit", "/sys/module/ttm/parameters/pages_limit", 1),
+    ("amdgpu.gttsize", "/sys/module/amdgpu/parameters/gttsize", -1),
 ];
 
 /// Tokens of the kernel command line that change how a model runs. The rest of the line stays
@@ -162,10 +162,9 @@ pub fn settings(root: &Root, samples: &mut Samples) -> Settings {
         let number: Option<u64> = samples.known(root.number(&format!("/proc/sys/vm/{name}")));
         settings.number_is(&format!("vm.{name}"), number.map(|number| number as f64));
     }
-    for (name, path) in NUMBERS {
+    for (name, path, smallest) in NUMBERS {
         let number: Option<i64> = samples.known(root.number(path));
-        // -1 is the driver's own choice; nothing below it has a meaning.
-        let number = number.filter(|&number| number >= -1);
+        let number = number.filter(|&number| number >= smallest);
         settings.number_is(name, number.map(|number| number as f64));
     }
     for (name, path) in TEXTS {

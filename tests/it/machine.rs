@@ -14,12 +14,12 @@ use halo::serve::expose;
 use halo::source::{Presence, SOURCES, selfstat};
 
 /// The fixtures.
-pub fn fixtures() -> PathBuf {
+pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
 /// The directories below a directory of fixtures, in order.
-pub fn directories(parent: &str) -> Vec<PathBuf> {
+pub(crate) fn directories(parent: &str) -> Vec<PathBuf> {
     let mut all: Vec<PathBuf> = fs::read_dir(fixtures().join(parent))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -30,21 +30,21 @@ pub fn directories(parent: &str) -> Vec<PathBuf> {
     all
 }
 
-pub fn name(path: &Path) -> &str {
+pub(crate) fn name(path: &Path) -> &str {
     path.file_name().unwrap().to_str().unwrap()
 }
 
 /// What each source said, read once in this thread.
-pub type Readings = BTreeMap<&'static str, Reading>;
+pub(crate) type Readings = BTreeMap<&'static str, Reading>;
 
-pub struct Reading {
-    pub outcome: Result<Presence, ReadError>,
-    pub samples: Samples,
+pub(crate) struct Reading {
+    pub(crate) outcome: Result<Presence, ReadError>,
+    pub(crate) samples: Samples,
 }
 
 impl Reading {
     /// The values by series.
-    pub fn series(&self) -> BTreeMap<String, f64> {
+    pub(crate) fn series(&self) -> BTreeMap<String, f64> {
         let samples = match self.outcome {
             Ok(_) => self.samples.values(),
             Err(_) => &[],
@@ -53,7 +53,7 @@ impl Reading {
     }
 
     /// What could not be read.
-    pub fn failures(&self) -> impl Iterator<Item = &ReadError> {
+    pub(crate) fn failures(&self) -> impl Iterator<Item = &ReadError> {
         self.samples.problems().iter().chain(self.outcome.as_ref().err())
     }
 }
@@ -64,7 +64,7 @@ fn series(sample: &halo::metric::Sample) -> String {
 }
 
 /// Reads every source but the one about this process.
-pub fn read(root: &Root) -> Readings {
+pub(crate) fn read(root: &Root) -> Readings {
     let config = Config::default();
     let sources = SOURCES.iter().filter(|source| source.name != selfstat::SOURCE.name);
     let readings = sources.map(|source| {
@@ -79,28 +79,28 @@ pub fn read(root: &Root) -> Readings {
 }
 
 /// All values of a machine by series.
-pub fn all_series(readings: &Readings) -> BTreeMap<String, f64> {
+pub(crate) fn all_series(readings: &Readings) -> BTreeMap<String, f64> {
     readings.values().flat_map(Reading::series).collect()
 }
 
 /// Waits for a future without a server.
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// A snapshot of every source but the one about this process.
-pub fn snapshot(root: Root) -> Snapshot {
+pub(crate) fn snapshot(root: Root) -> Snapshot {
     let sampler = Sampler::start(&Config::default(), &Arc::new(root)).unwrap();
     block_on(sampler.snapshot(|source| source.name != selfstat::SOURCE.name))
 }
 
 /// The exposition of a machine without what differs from one reading to the next.
-pub fn exposition(root: Root) -> String {
+pub(crate) fn exposition(root: Root) -> String {
     stable(&expose::render(&snapshot(root)).unwrap())
 }
 
 /// Lines of an exposition that are the same at every reading and in every build.
-pub fn stable(exposition: &str) -> String {
+pub(crate) fn stable(exposition: &str) -> String {
     let volatile =
         ["halo_source_age_seconds", "halo_source_read_duration_seconds", "halo_build_info"];
     exposition
@@ -111,7 +111,7 @@ pub fn stable(exposition: &str) -> String {
 }
 
 /// Rewrites the generated files that are stale, and fails where there were any.
-pub fn ensure_contents(files: impl IntoIterator<Item = (PathBuf, String)>) {
+pub(crate) fn ensure_contents(files: impl IntoIterator<Item = (PathBuf, String)>) {
     let mut stale = Vec::new();
     for (path, content) in files {
         if fs::read_to_string(&path).ok().as_ref() != Some(&content) {
@@ -125,27 +125,27 @@ pub fn ensure_contents(files: impl IntoIterator<Item = (PathBuf, String)>) {
 
 /// A copy of a host that may be damaged. It links to the fixture, and becomes directories of its
 /// own only on the way to a file that differs: thousands of copies are made.
-pub struct Copy {
+pub(crate) struct Copy {
     directory: tempfile::TempDir,
 }
 
 impl Copy {
-    pub fn of(host: &str) -> Self {
+    pub(crate) fn of(host: &str) -> Self {
         let copy = Self { directory: tempfile::tempdir().unwrap() };
         link_children(&fixtures().join("hosts").join(host), copy.path());
         copy
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    pub fn root(&self) -> Root {
+    pub(crate) fn root(&self) -> Root {
         Root::at(self.path())
     }
 
     /// Makes room for something else where a file or directory is, and says where that is.
-    pub fn clear(&self, relative: &Path) -> PathBuf {
+    pub(crate) fn clear(&self, relative: &Path) -> PathBuf {
         let mut path = self.path().to_owned();
         for part in relative.parent().unwrap() {
             path.push(part);
@@ -165,13 +165,13 @@ impl Copy {
     }
 
     /// Puts a file of the copy back as it is in the fixture.
-    pub fn restore(&self, host: &str, relative: &Path) {
+    pub(crate) fn restore(&self, host: &str, relative: &Path) {
         let path = self.clear(relative);
         symlink(fixtures().join("hosts").join(host).join(relative), path).unwrap();
     }
 
     /// Applies a hazard: removals first, then the files that differ.
-    pub fn apply(&self, hazard: &Path) {
+    pub(crate) fn apply(&self, hazard: &Path) {
         for relative in about(hazard).remove {
             self.clear(&relative);
         }
@@ -182,7 +182,7 @@ impl Copy {
 }
 
 /// The files of a machine below a directory, relative to it, in order.
-pub fn files_below(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn files_below(directory: &Path) -> Vec<PathBuf> {
     fn walk(directory: &Path, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
@@ -205,14 +205,14 @@ pub fn files_below(directory: &Path) -> Vec<PathBuf> {
 
 /// The description of a hazard.
 #[derive(serde::Deserialize)]
-pub struct About {
-    pub hazard: String,
-    pub evidence: String,
-    pub base: String,
-    pub remove: Vec<PathBuf>,
+pub(crate) struct About {
+    pub(crate) hazard: String,
+    pub(crate) evidence: String,
+    pub(crate) base: String,
+    pub(crate) remove: Vec<PathBuf>,
 }
 
-pub fn about(hazard: &Path) -> About {
+pub(crate) fn about(hazard: &Path) -> About {
     toml::from_str(&fs::read_to_string(hazard.join("about.toml")).unwrap()).unwrap()
 }
 
