@@ -360,10 +360,11 @@ impl Card<'_> {
         if table.decoded().is_some_and(|metrics| metrics.power_socket.is_some()) {
             return;
         }
-        // Kernels from 6.6 on have power1_input, older ones and discrete cards power1_average.
+        // The average is what the table of firmware has. Which of the two exists depends on the
+        // kernel (power1_input since 6.6) and on the chip.
         let power = self
-            .number(&format!("hwmon/{name}/power1_input"))
-            .or_else(|| self.number(&format!("hwmon/{name}/power1_average")));
+            .number(&format!("hwmon/{name}/power1_average"))
+            .or_else(|| self.number(&format!("hwmon/{name}/power1_input")));
         let domain = if matches!(table, FirmwareTable::Discrete(_)) { "card" } else { "socket" };
         let watts = power.and_then(|micro| self.watts(micro));
         self.samples.record(&POWER, [self.gpu, domain], watts);

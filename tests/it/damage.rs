@@ -203,15 +203,7 @@ fn hang(
 ) {
     let copy = Copy::of(host);
     let original = fs::read(copy.path().join(relative)).unwrap();
-    let fifo = copy.clear(relative);
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        &fifo,
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RWXU,
-        0,
-    )
-    .unwrap();
+    copy.hang(relative);
     let sampler = Sampler::start(&Config::default(), &Arc::new(copy.root())).unwrap();
     let wanted = |source: &halo::source::Source| source.name != selfstat::SOURCE.name;
     let snapshot = machine::block_on(sampler.snapshot(wanted));
@@ -232,12 +224,7 @@ fn hang(
     let again = machine::block_on(sampler.snapshot(wanted));
     assert!(began.elapsed() < halo::sample::DEADLINE, "{path}: waited for a stuck source");
     assert!(again.states().iter().any(|state| state.is_stuck), "{path}");
-    // The driver answers again: the file is a file, and a writer lets those go on who wait.
-    let behind = copy.path().join("fifo");
-    fs::hard_link(&fifo, &behind).unwrap();
-    fs::write(copy.path().join("file"), original).unwrap();
-    fs::rename(copy.path().join("file"), &fifo).unwrap();
-    drop(fs::OpenOptions::new().read(true).write(true).open(behind).unwrap());
+    copy.answer(relative, &original);
     let recovered = (0..1000).any(|_| {
         let snapshot = machine::block_on(sampler.snapshot(wanted));
         std::thread::sleep(std::time::Duration::from_millis(5));

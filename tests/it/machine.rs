@@ -164,6 +164,23 @@ impl Copy {
         path
     }
 
+    /// Puts a FIFO where a file is: a read of it never ends, as one that waits in the kernel.
+    pub(crate) fn hang(&self, relative: &Path) -> PathBuf {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let path = self.clear(relative);
+        mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        path
+    }
+
+    /// Puts a file where a FIFO was, and lets those go on who wait for it: the driver answers.
+    pub(crate) fn answer(&self, relative: &Path, content: &[u8]) {
+        let (fifo, file) = (self.path().join("fifo"), self.path().join("file"));
+        fs::rename(self.path().join(relative), &fifo).unwrap();
+        fs::write(&file, content).unwrap();
+        fs::rename(file, self.path().join(relative)).unwrap();
+        drop(fs::OpenOptions::new().read(true).write(true).open(fifo).unwrap());
+    }
+
     /// Puts a file of the copy back as it is in the fixture.
     pub(crate) fn restore(&self, host: &str, relative: &Path) {
         let path = self.clear(relative);
@@ -229,4 +246,11 @@ fn remove(path: &Path) {
     } else if path.is_symlink() || path.exists() {
         fs::remove_file(path).unwrap();
     }
+}
+
+/// The exposition of halo about itself.
+pub(crate) fn self_exposition() -> String {
+    let sampler = Sampler::start(&Config::default(), &Arc::new(Root::live())).unwrap();
+    let wanted = |source: &halo::source::Source| source.name == selfstat::SOURCE.name;
+    expose::render(&block_on(sampler.snapshot(wanted))).unwrap()
 }

@@ -2,8 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod capture;
+#[cfg(feature = "real-tests")]
+mod captures;
+mod catalogue;
+mod cli;
+mod config;
 mod damage;
+mod gpu_metrics;
 mod hosts;
+mod http;
 mod machine;
-
+mod program;
+#[cfg(feature = "real-tests")]
+mod real;
+mod tidy;
 mod web_config;

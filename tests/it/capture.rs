@@ -1,0 +1,73 @@
+//! `--capture`: what it copies works as a machine, and says nothing about its owner.
+
+use std::fs;
+use std::sync::Arc;
+
+use halo::capture;
+use halo::config::Config;
+use halo::root::Root;
+use halo::sample::Sampler;
+
+use crate::machine::{block_on, directories, exposition, files_below, name};
+
+fn captured(host: &std::path::Path) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let root = Arc::new(Root::at(host).recording());
+    let sampler = Sampler::start(&Config::default(), &root).unwrap();
+    block_on(sampler.snapshot(|_| true));
+    let written = capture::write(&root, directory.path()).unwrap();
+    assert!(written.files > 20, "{}: {written:?}", name(host));
+    directory
+}
+
+#[test]
+fn a_captured_machine_gives_the_same_exposition() {
+    for host in directories("hosts") {
+        let copy = captured(&host);
+        assert_eq!(
+            exposition(Root::at(copy.path())),
+            exposition(Root::at(&host)),
+            "{}",
+            name(&host)
+        );
+    }
+}
+
+#[test]
+fn a_capture_has_only_what_was_read_and_nothing_of_the_owner() {
+    for host in directories("hosts") {
+        let copy = captured(&host);
+        let host_name = fs::read_to_string(host.join("proc/sys/kernel/hostname")).unwrap();
+        let command_line = fs::read_to_string(host.join("proc/cmdline")).unwrap();
+        let secrets: Vec<&str> = command_line
+            .split_whitespace()
+            .filter_map(|token| token.split_once("UUID=").or(token.split_once("uuid=")))
+            .map(|(_, uuid)| uuid)
+            .chain([host_name.trim(), "HALO-FIXTURE-SERIAL"])
+            .collect();
+        assert!(secrets.len() > 2, "{}: {secrets:?}", name(&host));
+        let files = files_below(copy.path());
+        assert!(!files.iter().any(|file| file.ends_with("board_serial")), "{files:?}");
+        assert!(!files.iter().any(|file| file.ends_with("product_uuid")), "{files:?}");
+        for file in files {
+            let content = fs::read(copy.path().join(&file)).unwrap();
+            let content = String::from_utf8_lossy(&content).to_lowercase();
+            for secret in &secrets {
+                assert!(
+                    !content.contains(&secret.to_lowercase()),
+                    "{}: {secret} in {}",
+                    name(&host),
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_directory_with_something_in_it_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(capture::prepare(&directory.path().join("new")), Ok(()));
+    let refusal = capture::prepare(directory.path()).unwrap_err();
+    assert!(refusal.contains("not empty"), "{refusal}");
+}
