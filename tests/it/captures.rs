@@ -82,7 +82,7 @@ fn radeon_780m() {
     );
 }
 
-/// hwmon and gpu_metrics tell the same power, once the fraction of hwmon is read as what it is.
+/// hwmon and `gpu_metrics` tell the same power, once the fraction of hwmon is read as what it is.
 #[test]
 fn power_of_hwmon_agrees_with_the_table_of_firmware() {
     for (name, device, tolerance) in

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use halo::config::Config;
-use halo::root::{Opened, Root};
+use halo::root::{Opened, ReadError, Root};
 use halo::sample::Sampler;
 use halo::source::{Reason, SOURCES, selfstat};
 use rustix::io::Errno;
@@ -163,7 +163,7 @@ fn a_table_cut_anywhere_gives_no_firmware_values_and_changes_nothing_else() {
             fs::write(copy.path().join(relative), &table[..length]).unwrap();
             let now = machine::read(&copy.root());
             assert_eq!(machine::all_series(&without), machine::all_series(&now), "{host} {length}");
-            let failures: Vec<Reason> = now["amdgpu"].failures().map(|f| f.reason()).collect();
+            let failures: Vec<Reason> = now["amdgpu"].failures().map(ReadError::reason).collect();
             assert_eq!(failures, [Reason::Garbage], "{host} {length}");
         }
     }

@@ -1,6 +1,7 @@
 //! The parser of `gpu_metrics` against tables that another encoder wrote, and against anything.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs;
 
 use halo::source::amdgpu::dpm;
@@ -26,8 +27,8 @@ impl Fields {
     }
 
     /// A field in base units, given how many raw units make one.
-    fn scaled(&self, name: &str, per_unit: f64) -> Option<f64> {
-        Some(self.0[&(name.to_owned(), None)] as f64 / per_unit)
+    fn scaled(&self, name: &str, per_unit: f64) -> f64 {
+        self.0[&(name.to_owned(), None)] as f64 / per_unit
     }
 }
 
@@ -39,29 +40,29 @@ fn table(version: &str) -> Vec<u8> {
 fn every_field_of_version_3_is_where_the_other_encoder_put_it() {
     let (fields, metrics) = (Fields::of("v3_0"), parse(&table("v3_0")).unwrap());
     assert_eq!(metrics.version.to_string(), "v3.0");
-    assert_eq!(metrics.temperature_gfx, fields.scaled("temperature_gfx", 100.0));
-    assert_eq!(metrics.temperature_soc, fields.scaled("temperature_soc", 100.0));
-    assert_eq!(metrics.temperature_skin, fields.scaled("temperature_skin", 100.0));
-    assert_eq!(metrics.busy_gfx, fields.scaled("average_gfx_activity", 100.0));
-    assert_eq!(metrics.busy_media, fields.scaled("average_vcn_activity", 100.0));
+    assert_eq!(metrics.temperature_gfx, Some(fields.scaled("temperature_gfx", 100.0)));
+    assert_eq!(metrics.temperature_soc, Some(fields.scaled("temperature_soc", 100.0)));
+    assert_eq!(metrics.temperature_skin, Some(fields.scaled("temperature_skin", 100.0)));
+    assert_eq!(metrics.busy_gfx, Some(fields.scaled("average_gfx_activity", 100.0)));
+    assert_eq!(metrics.busy_media, Some(fields.scaled("average_vcn_activity", 100.0)));
     let columns = (0..8).map(|i| fields.0[&("average_ipu_activity".to_owned(), Some(i))] as f64);
     let mean = columns.sum::<f64>() / 8.0 / 100.0;
     assert!((metrics.busy_npu.unwrap() - mean).abs() < 1e-12);
-    assert_eq!(metrics.power_socket, fields.scaled("average_socket_power", 1000.0));
-    assert_eq!(metrics.power_gfx, fields.scaled("average_gfx_power", 1000.0));
-    assert_eq!(metrics.power_cpu, fields.scaled("average_all_core_power", 1000.0));
-    assert_eq!(metrics.power_npu, fields.scaled("average_ipu_power", 1000.0));
-    assert_eq!(metrics.clock_gfx, fields.scaled("average_gfxclk_frequency", 1e-6));
-    assert_eq!(metrics.clock_soc, fields.scaled("average_socclk_frequency", 1e-6));
-    assert_eq!(metrics.clock_memory, fields.scaled("average_uclk_frequency", 1e-6));
-    assert_eq!(metrics.clock_fabric, fields.scaled("average_fclk_frequency", 1e-6));
-    assert_eq!(metrics.clock_media, fields.scaled("average_vclk_frequency", 1e-6));
-    assert_eq!(metrics.clock_npu, fields.scaled("average_ipuclk_frequency", 1e-6));
-    assert_eq!(metrics.clock_limit_gfx, fields.scaled("current_gfx_maxfreq", 1e-6));
-    assert_eq!(metrics.clock_limit_cpu, fields.scaled("current_core_maxfreq", 1e-6));
+    assert_eq!(metrics.power_socket, Some(fields.scaled("average_socket_power", 1000.0)));
+    assert_eq!(metrics.power_gfx, Some(fields.scaled("average_gfx_power", 1000.0)));
+    assert_eq!(metrics.power_cpu, Some(fields.scaled("average_all_core_power", 1000.0)));
+    assert_eq!(metrics.power_npu, Some(fields.scaled("average_ipu_power", 1000.0)));
+    assert_eq!(metrics.clock_gfx, Some(fields.scaled("average_gfxclk_frequency", 1e-6)));
+    assert_eq!(metrics.clock_soc, Some(fields.scaled("average_socclk_frequency", 1e-6)));
+    assert_eq!(metrics.clock_memory, Some(fields.scaled("average_uclk_frequency", 1e-6)));
+    assert_eq!(metrics.clock_fabric, Some(fields.scaled("average_fclk_frequency", 1e-6)));
+    assert_eq!(metrics.clock_media, Some(fields.scaled("average_vclk_frequency", 1e-6)));
+    assert_eq!(metrics.clock_npu, Some(fields.scaled("average_ipuclk_frequency", 1e-6)));
+    assert_eq!(metrics.clock_limit_gfx, Some(fields.scaled("current_gfx_maxfreq", 1e-6)));
+    assert_eq!(metrics.clock_limit_cpu, Some(fields.scaled("current_core_maxfreq", 1e-6)));
     for (limiter, ticks) in Limiter::ALL.iter().zip(metrics.residency) {
         let name = format!("throttle_residency_{}", limiter.as_str());
-        assert_eq!(ticks.map(f64::from), fields.scaled(&name, 1.0), "{name}");
+        assert_eq!(ticks.map(f64::from), Some(fields.scaled(&name, 1.0)), "{name}");
     }
     assert_eq!(metrics.engaged, [None; 7]);
 }
@@ -71,22 +72,54 @@ fn every_field_of_versions_2_is_where_the_other_encoder_put_it() {
     for version in ["v2_0", "v2_1", "v2_2", "v2_3", "v2_4"] {
         let (fields, metrics) = (Fields::of(version), parse(&table(version)).unwrap());
         assert_eq!(metrics.version.to_string(), version.replace('_', "."));
-        assert_eq!(metrics.temperature_gfx, fields.scaled("temperature_gfx", 100.0), "{version}");
-        assert_eq!(metrics.temperature_soc, fields.scaled("temperature_soc", 100.0), "{version}");
-        assert_eq!(metrics.busy_gfx, fields.scaled("average_gfx_activity", 10_000.0), "{version}");
-        assert_eq!(metrics.busy_media, fields.scaled("average_mm_activity", 10_000.0), "{version}");
         assert_eq!(
-            metrics.power_socket,
-            fields.scaled("average_socket_power", 1000.0),
+            metrics.temperature_gfx,
+            Some(fields.scaled("temperature_gfx", 100.0)),
             "{version}"
         );
-        assert_eq!(metrics.power_cpu, fields.scaled("average_cpu_power", 1000.0), "{version}");
-        assert_eq!(metrics.power_gfx, fields.scaled("average_gfx_power", 1000.0), "{version}");
-        assert_eq!(metrics.clock_gfx, fields.scaled("average_gfxclk_frequency", 1e-6), "{version}");
-        assert_eq!(metrics.clock_soc, fields.scaled("average_socclk_frequency", 1e-6), "{version}");
-        assert_eq!(metrics.clock_memory, fields.scaled("average_uclk_frequency", 1e-6));
-        assert_eq!(metrics.clock_fabric, fields.scaled("average_fclk_frequency", 1e-6));
-        assert_eq!(metrics.clock_media, fields.scaled("average_vclk_frequency", 1e-6));
+        assert_eq!(
+            metrics.temperature_soc,
+            Some(fields.scaled("temperature_soc", 100.0)),
+            "{version}"
+        );
+        assert_eq!(
+            metrics.busy_gfx,
+            Some(fields.scaled("average_gfx_activity", 10_000.0)),
+            "{version}"
+        );
+        assert_eq!(
+            metrics.busy_media,
+            Some(fields.scaled("average_mm_activity", 10_000.0)),
+            "{version}"
+        );
+        assert_eq!(
+            metrics.power_socket,
+            Some(fields.scaled("average_socket_power", 1000.0)),
+            "{version}"
+        );
+        assert_eq!(
+            metrics.power_cpu,
+            Some(fields.scaled("average_cpu_power", 1000.0)),
+            "{version}"
+        );
+        assert_eq!(
+            metrics.power_gfx,
+            Some(fields.scaled("average_gfx_power", 1000.0)),
+            "{version}"
+        );
+        assert_eq!(
+            metrics.clock_gfx,
+            Some(fields.scaled("average_gfxclk_frequency", 1e-6)),
+            "{version}"
+        );
+        assert_eq!(
+            metrics.clock_soc,
+            Some(fields.scaled("average_socclk_frequency", 1e-6)),
+            "{version}"
+        );
+        assert_eq!(metrics.clock_memory, Some(fields.scaled("average_uclk_frequency", 1e-6)));
+        assert_eq!(metrics.clock_fabric, Some(fields.scaled("average_fclk_frequency", 1e-6)));
+        assert_eq!(metrics.clock_media, Some(fields.scaled("average_vclk_frequency", 1e-6)));
         assert_eq!(metrics.residency, [None; 7], "{version}");
     }
 }
@@ -189,11 +222,11 @@ proptest! {
     fn a_clock_list_gives_bounds_that_hold_its_clock(
         clocks in prop::collection::vec((0_u32..=10_000, any::<bool>()), 1..9),
     ) {
-        let lines: String = clocks
-            .iter()
-            .enumerate()
-            .map(|(i, (mega, star))| format!("{i}: {mega}Mhz {}\n", if *star { "*" } else { "" }))
-            .collect();
+        let mut lines = String::new();
+        for (i, (mega, is_marked)) in clocks.iter().enumerate() {
+            let mark = if *is_marked { "*" } else { "" };
+            writeln!(lines, "{i}: {mega}Mhz {mark}").unwrap();
+        }
         let levels = dpm::parse(&lines).unwrap().unwrap();
         prop_assert!(levels.minimum <= levels.maximum);
         // The line in the middle of three is no level.

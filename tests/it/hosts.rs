@@ -44,7 +44,7 @@ fn difference(before: &str, after: &str) -> String {
         .map(|(line, sign)| (line.rsplit_once(' ').unwrap().0, sign, line.as_str()))
         .collect();
     lines.sort_by_key(|(series, sign, _)| (*series, *sign != '-'));
-    lines.iter().map(|(_, sign, line)| format!("{sign}{line}\n")).collect()
+    lines.iter().fold(String::new(), |text, (_, sign, line)| text + &format!("{sign}{line}\n"))
 }
 
 /// The discrete card of this host sleeps, and its files hold values that no other file has.

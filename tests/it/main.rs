@@ -9,6 +9,7 @@ mod catalogue;
 mod cli;
 mod config;
 mod damage;
+mod documents;
 mod gpu_metrics;
 mod hosts;
 mod http;
