@@ -106,9 +106,11 @@ struct Mode {
 
 /// The command line as clap knows it, with two flags a source.
 pub fn command() -> Command {
-    let command = Command::new("halo-exporter")
+    // The texts of the derived flags are theirs, not the program's, so its own come after them.
+    let mut command = Flags::augment_args(Command::new("halo-exporter"))
         .version(env!("HALO_VERSION"))
         .about("Prometheus exporter for AMD APU machines that run local language models")
+        .long_about(None)
         .after_help(
             "Examples:
   halo-exporter                                    serve http://127.0.0.1:10395/metrics
@@ -119,7 +121,6 @@ A flag --a.b-c is also the variable HALO_A_B_C and the key b_c of [a] in the con
 a flag comes before a variable, a variable before the file.",
         )
         .max_term_width(100);
-    let mut command = Flags::augment_args(command);
     for source in SOURCES {
         let (on, off) = collector_flags(source.name);
         let variable = collector_variable(source.name);

@@ -87,7 +87,7 @@ pub struct Log {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// Everything, each request too.
+    /// What helps to find a fault in halo or in its libraries.
     Debug,
     /// Changes of state.
     #[default]

@@ -174,7 +174,7 @@ Not checked, because no file tells it: the version of linux-firmware (20251125 b
         for check in CHECKS.iter().filter(|check| check.group.as_str() == group) {
             writeln!(
                 text,
-                "| `{}` | {} | {} | {} | `{}` |",
+                "| `{}` | {} | {} | {} | {} |",
                 check.name, check.what, check.should_be, check.why, check.set_with
             )
             .unwrap();

@@ -49,11 +49,14 @@ fn mentions(text: &str, name: &str) -> bool {
     })
 }
 
+/// Whether a file may name something.
+type MayName<'a> = &'a dyn Fn(&str) -> bool;
+
 /// Which files may name what: the arrows of docs/architecture.md.
 #[test]
 fn layers_know_only_what_is_below_them() {
     let is_source = |file: &str| file.starts_with("src/source");
-    let rules: [(&str, &dyn Fn(&str) -> bool); 9] = [
+    let rules: [(&str, MayName<'_>); 9] = [
         ("prometheus", &|file| file == "src/serve/expose.rs"),
         ("axum", &|file| file.starts_with("src/serve")),
         ("axum_server", &|file| file.starts_with("src/serve")),

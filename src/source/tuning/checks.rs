@@ -24,7 +24,7 @@ pub struct Check {
     pub should_be: &'static str,
     /// Why, with the source of the advice.
     pub why: &'static str,
-    /// The command that sets it.
+    /// What sets it, with the command in backquotes.
     pub set_with: &'static str,
     /// Whether it is so; `None` where it cannot be told.
     pub passes: fn(&Settings, &Machine) -> Option<bool>,
@@ -192,7 +192,7 @@ pub static CHECKS: &[Check] = &[
         group: Group::Core,
         what: "`amdgpu.gttsize` and `ttm.pages_limit`",
         should_be: "`amdgpu.gttsize` unset, or 256 times it equal to `ttm.pages_limit`",
-        why: "The kernel takes the smaller one; `ttm.pages_limit` is the parameter of record and `amdgpu.gttsize` is deprecated.",
+        why: "The kernel warns where they differ, and that `amdgpu.gttsize` is deprecated: `ttm.pages_limit` is the parameter of record.",
         set_with: "remove `amdgpu.gttsize` from the kernel command line",
         passes: |settings, _| {
             let mebibytes = settings.number("amdgpu.gttsize")?;
@@ -206,7 +206,7 @@ pub static CHECKS: &[Check] = &[
         what: "`mem_info_gtt_total`",
         should_be: "at least the smaller of what `ttm.pages_limit` and `amdgpu.gttsize` ask for",
         why: "A parameter that did not take effect shows only here.",
-        set_with: "check `dmesg | grep -i gtt` after a reboot",
+        set_with: "`journalctl --dmesg --grep gtt` after a reboot says why not",
         passes: |settings, machine| {
             let pages = settings.number("ttm.pages_limit")? * PAGE;
             let mebibytes = settings.number("amdgpu.gttsize").filter(|&size| size >= 0.0);
@@ -219,7 +219,7 @@ pub static CHECKS: &[Check] = &[
         group: Group::Power,
         what: "`/sys/class/power_supply/*/online`",
         should_be: "1",
-        why: "Firmware lowers every power limit on battery.",
+        why: "Firmware lowers power limits on battery.",
         set_with: "connect the supply",
         passes: |_, machine| machine.mains,
     },
@@ -229,7 +229,7 @@ pub static CHECKS: &[Check] = &[
         what: "`/etc/tuned/active_profile`",
         should_be: "`accelerator-performance`",
         why: "Measured at 5 to 8 % of prompt and 2 to 3 % of generation speed on a ZBook Ultra G1a.",
-        set_with: "tuned-adm profile accelerator-performance",
+        set_with: "`tuned-adm profile accelerator-performance`",
         // Several profiles may be merged into one.
         passes: |settings, _| {
             let mut profiles = settings.text("tuned.profile")?.split_whitespace();
@@ -251,7 +251,7 @@ pub static CHECKS: &[Check] = &[
         what: "`scaling_governor` of every policy",
         should_be: "`performance`",
         why: "The cores that feed the GPU and sample tokens must not wait for their clock.",
-        set_with: "cpupower frequency-set -g performance",
+        set_with: "`cpupower frequency-set -g performance`",
         passes: |settings, _| settings.is("cpu.governor", "performance", GOVERNORS),
     },
     Check {
@@ -260,7 +260,7 @@ pub static CHECKS: &[Check] = &[
         what: "`energy_performance_preference` of every policy",
         should_be: "`performance`",
         why: "With the active driver it is firmware, not the governor, that chooses clocks.",
-        set_with: "tuned-adm profile accelerator-performance",
+        set_with: "`tuned-adm profile accelerator-performance`",
         passes: |settings, _| {
             settings.is("cpu.energy_performance_preference", "performance", PREFERENCES)
         },
@@ -271,7 +271,7 @@ pub static CHECKS: &[Check] = &[
         what: "`/sys/firmware/acpi/platform_profile`",
         should_be: "`performance`",
         why: "It selects the power limits of the vendor's firmware.",
-        set_with: "echo performance > /sys/firmware/acpi/platform_profile",
+        set_with: "`echo performance > /sys/firmware/acpi/platform_profile`",
         passes: |settings, _| settings.is("platform_profile", "performance", PLATFORM_PROFILES),
     },
     Check {
@@ -279,8 +279,8 @@ pub static CHECKS: &[Check] = &[
         group: Group::Power,
         what: "`power_dpm_force_performance_level` of the cards that are awake",
         should_be: "`auto` or `high`",
-        why: "Any other level keeps clocks down; `high` also helps where they stick near 900 MHz (ROCm issue 5750).",
-        set_with: "echo auto > /sys/class/drm/card1/device/power_dpm_force_performance_level",
+        why: "Any other level keeps clocks down; `high` is reported to help where they stick near 900 MHz (hogeheer499/strix-halo-guide).",
+        set_with: "`echo auto > /sys/class/drm/card1/device/power_dpm_force_performance_level`",
         passes: |settings, _| {
             let levels = settings.text("power_dpm_force_performance_level")?;
             let known = levels.split('+').all(|level| PERFORMANCE_LEVELS.contains(&level));
@@ -293,7 +293,7 @@ pub static CHECKS: &[Check] = &[
         what: "`/sys/kernel/mm/transparent_hugepage/enabled`",
         should_be: "`always`",
         why: "Weights in huge pages need fewer translations.",
-        set_with: "echo always > /sys/kernel/mm/transparent_hugepage/enabled",
+        set_with: "`echo always > /sys/kernel/mm/transparent_hugepage/enabled`",
         passes: |settings, _| settings.is("transparent_hugepage.enabled", "always", THP_ENABLED),
     },
     Check {
@@ -302,7 +302,7 @@ pub static CHECKS: &[Check] = &[
         what: "`/sys/kernel/mm/transparent_hugepage/defrag`",
         should_be: "`defer+madvise`",
         why: "Huge pages are made in the background, so that no allocation stalls.",
-        set_with: "echo defer+madvise > /sys/kernel/mm/transparent_hugepage/defrag",
+        set_with: "`echo defer+madvise > /sys/kernel/mm/transparent_hugepage/defrag`",
         passes: |settings, _| {
             settings.is("transparent_hugepage.defrag", "defer+madvise", THP_DEFRAG)
         },
@@ -313,7 +313,7 @@ pub static CHECKS: &[Check] = &[
         what: "`vm.swappiness`",
         should_be: "1 or less",
         why: "A model must not be swapped out for the page cache.",
-        set_with: "sysctl vm.swappiness=1",
+        set_with: "`sysctl vm.swappiness=1`",
         passes: |settings, _| Some(settings.number("vm.swappiness")? <= 1.0),
     },
     Check {
@@ -322,7 +322,7 @@ pub static CHECKS: &[Check] = &[
         what: "`vm.dirty_ratio`",
         should_be: "40 or more",
         why: "Downloads and archives are written in the background and stall nothing.",
-        set_with: "sysctl vm.dirty_ratio=40",
+        set_with: "`sysctl vm.dirty_ratio=40`",
         passes: |settings, _| Some(settings.number("vm.dirty_ratio")? >= 40.0),
     },
     Check {
@@ -331,7 +331,7 @@ pub static CHECKS: &[Check] = &[
         what: "`vm.dirty_background_ratio`",
         should_be: "10 or more",
         why: "It belongs to `vm.dirty_ratio`: writing back begins here.",
-        set_with: "sysctl vm.dirty_background_ratio=10",
+        set_with: "`sysctl vm.dirty_background_ratio=10`",
         passes: |settings, _| Some(settings.number("vm.dirty_background_ratio")? >= 10.0),
     },
     Check {
@@ -340,7 +340,7 @@ pub static CHECKS: &[Check] = &[
         what: "`vm.max_map_count`",
         should_be: "500000 or more",
         why: "ROCm and split models map many regions.",
-        set_with: "sysctl vm.max_map_count=500000",
+        set_with: "`sysctl vm.max_map_count=500000`",
         passes: |settings, _| Some(settings.number("vm.max_map_count")? >= 500_000.0),
     },
     Check {
@@ -349,7 +349,7 @@ pub static CHECKS: &[Check] = &[
         what: "`vm.zone_reclaim_mode`",
         should_be: "0",
         why: "With one memory for everything, reclaiming from a zone only evicts the model.",
-        set_with: "sysctl vm.zone_reclaim_mode=0",
+        set_with: "`sysctl vm.zone_reclaim_mode=0`",
         passes: |settings, _| Some(settings.number("vm.zone_reclaim_mode")? == 0.0),
     },
 ];

@@ -245,15 +245,14 @@ fn configuration(halo: SocketAddr) -> String {
         ("mistaken", trusts, login("wrong")),
         ("distrustful", "{server_name: localhost}", login("secret")),
     ];
-    let mut text =
-        "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n".to_owned();
-    for (job, tls, login) in jobs {
-        text += &format!(
+    let jobs = jobs.map(|(job, tls, login)| {
+        format!(
             "  - job_name: {job}\n    scheme: https\n    tls_config: {tls}\n{login}    \
              static_configs: [{{targets: ['{halo}']}}]\n"
-        );
-    }
-    text
+        )
+    });
+    let global = "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n";
+    global.to_owned() + &jobs.concat()
 }
 
 #[test]

@@ -16,6 +16,7 @@ fn unit() -> std::path::PathBuf {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figure is worth seeing")]
 fn the_exposure_of_the_unit_is_small() {
     let mut command = Command::new("systemd-analyze");
     command.args(["security", "--offline=true", "--no-pager", THRESHOLD]).arg(unit());
@@ -86,6 +87,7 @@ fn under_the_unit_halo_reads_of_a_strix_halo_what_root_reads() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figure is worth seeing")]
 fn under_the_unit_halo_has_no_privilege_and_stops_cleanly() {
     let mut service = Service::start(ANY_PORT, &fixture());
     service.metrics();
