@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
@@ -37,6 +38,15 @@ pub enum Opened {
     Directory(String, Vec<String>),
     /// A symbolic link and where it points.
     Link(String, String),
+}
+
+/// One entry of a directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// Its inode: in sysfs a device that is registered anew gets another one.
+    pub inode: u64,
 }
 
 /// Why a file gave no value.
@@ -196,16 +206,27 @@ impl Root {
     /// The names in a directory, sorted. Names that are not UTF-8 are left out: the kernel
     /// makes none.
     pub fn list(&self, path: &str) -> Result<Vec<String>, ReadError> {
+        Ok(self.entries(path)?.into_iter().map(|entry| entry.name).collect())
+    }
+
+    /// The entries of a directory, sorted by name.
+    pub fn entries(&self, path: &str) -> Result<Vec<Entry>, ReadError> {
         let location = self.locate(path);
         let entries = self
             .fault(path)
             .and_then(|()| std::fs::read_dir(&location))
             .map_err(|error| ReadError::system(&location, &error))?;
-        let mut names: Vec<String> =
-            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-        names.sort_by(|a, b| natural_order(a).cmp(&natural_order(b)));
-        self.remember(|| Opened::Directory(path.to_owned(), names.clone()));
-        Ok(names)
+        let entry = |entry: io::Result<std::fs::DirEntry>| {
+            let entry = entry.ok()?;
+            Some(Entry { name: entry.file_name().into_string().ok()?, inode: entry.ino() })
+        };
+        let mut entries: Vec<Entry> = entries.filter_map(entry).collect();
+        entries.sort_by(|a, b| natural_order(&a.name).cmp(&natural_order(&b.name)));
+        self.remember(|| {
+            let names = entries.iter().map(|entry| entry.name.clone()).collect();
+            Opened::Directory(path.to_owned(), names)
+        });
+        Ok(entries)
     }
 
     /// The last part of where a symbolic link points: the name of a device or driver.

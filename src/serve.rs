@@ -9,19 +9,18 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum_server::Handle;
 use tokio::sync::Semaphore;
-use tower_http::CompressionLevel;
-use tower_http::compression::CompressionLayer;
 
 use crate::config::Config;
-use crate::sample::{Sampler, Snapshot};
+use crate::sample::Sampler;
 
 mod auth;
 pub mod expose;
+mod gzip;
 mod landing;
 mod tls;
 pub mod web_config;
@@ -42,6 +41,7 @@ struct App {
     permits: Option<Semaphore>,
     max_requests: usize,
     is_ready: AtomicBool,
+    gzip: gzip::Gzip,
 }
 
 /// Serves until `shutdown` completes. `ready` is called once the first reading is there.
@@ -64,6 +64,7 @@ pub async fn run(
         permits: (max_requests > 0).then(|| Semaphore::new(max_requests)),
         max_requests,
         is_ready: AtomicBool::new(false),
+        gzip: gzip::Gzip::default(),
     });
     let router = web.layer(router(Arc::clone(&app)));
     let handle = Handle::new();
@@ -103,7 +104,6 @@ pub async fn run(
 }
 
 fn router(app: Arc<App>) -> Router {
-    let compression = CompressionLayer::new().gzip(true).quality(CompressionLevel::Fastest);
     let mut router = Router::new()
         .route("/-/healthy", get(async || "halo-exporter is healthy.\n"))
         .route("/-/ready", get(ready))
@@ -111,7 +111,7 @@ fn router(app: Arc<App>) -> Router {
     if app.telemetry_path != "/" {
         router = router.route("/", get(landing));
     }
-    router.with_state(app).layer(compression)
+    router.with_state(app)
 }
 
 async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
@@ -127,7 +127,11 @@ async fn landing(State(app): State<Arc<App>>) -> Html<String> {
     Html(landing::page(&snapshot, &app.telemetry_path))
 }
 
-async fn metrics(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
+async fn metrics(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
     let Ok(_permit) = app.permits.as_ref().map(Semaphore::try_acquire).transpose() else {
         let text = format!(
             "{} scrapes are under way, as many as --web.max-requests allows; try again later.\n",
@@ -140,16 +144,22 @@ async fn metrics(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Resp
         Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
     };
     let snapshot = app.sampler.snapshot(|source| wanted.includes(source.name)).await;
-    exposition(&snapshot)
+    match expose::render(&snapshot) {
+        Ok(text) => exposition(&app.gzip, &headers, text),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
 }
 
-fn exposition(snapshot: &Snapshot) -> Response {
-    match expose::render(snapshot) {
-        Ok(text) => {
-            let content_type = HeaderValue::from_static(expose::CONTENT_TYPE);
-            ([(header::CONTENT_TYPE, content_type)], text).into_response()
+fn exposition(gzip: &gzip::Gzip, headers: &HeaderMap, text: String) -> Response {
+    let content_type = (header::CONTENT_TYPE, HeaderValue::from_static(expose::CONTENT_TYPE));
+    let vary = (header::VARY, HeaderValue::from_static("accept-encoding"));
+    let packed = gzip::is_accepted(headers).then(|| gzip.pack(&text)).flatten();
+    match packed {
+        Some(packed) => {
+            let encoding = (header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            ([content_type, vary, encoding], packed).into_response()
         }
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+        None => ([content_type, vary], text).into_response(),
     }
 }
 

@@ -4,10 +4,12 @@
 //! Kernel documentation: `Documentation/hwmon/sysfs-interface.rst` and `k10temp.rst`.
 //! The sensors of amdgpu and amdxdna belong to their own sources.
 
+use std::collections::BTreeMap;
+
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
-use crate::root::{ReadError, Root};
+use crate::root::{Entry, ReadError, Root};
 use crate::source::shared::{TEMPERATURE, celsius_from_milli};
-use crate::source::{Cadence, Presence, Source, Stateless, absent_or};
+use crate::source::{Cadence, Presence, Reader, Source, absent_or};
 
 static BOARD_TEMPERATURE: Metric<3> = Metric::new(Def {
     name: "halo_board_temperature_celsius",
@@ -36,7 +38,7 @@ pub static SOURCE: Source = Source {
     default: true,
     cadence: Cadence::OnDemand,
     remedy: "No sensors in /sys/class/hwmon: `modprobe k10temp` gives the processor's; Strix Halo needs Linux 6.18, or a stable kernel since November 2025.",
-    open: |_| vec![Box::new(Stateless(read))],
+    open: |_| vec![Box::<Hwmon>::default()],
 };
 
 /// Chips whose sensors other sources read, and those of other graphics drivers, which a read
@@ -47,58 +49,123 @@ const FOREIGN: [&str; 8] =
 /// No fan of a board turns faster.
 const LARGEST_RPM: u32 = 50_000;
 
-fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
-    absent_or(root.list("/sys/class/hwmon"), |names| {
-        let mut presence = Presence::Absent;
-        for name in &names {
-            let directory = format!("/sys/class/hwmon/{name}");
-            let Some(chip) = samples.known(root.read(&format!("{directory}/name"))) else {
-                continue;
-            };
-            if chip.is_empty() || FOREIGN.contains(&chip.as_str()) {
-                continue;
-            }
-            presence = Presence::Present;
-            let Some(files) = samples.known(root.list(&directory)) else { continue };
-            // The device is stable, the number of the hwmon is not.
-            let device = root.link(&format!("{directory}/device")).unwrap_or_else(|_| name.clone());
-            for file in &files {
-                let Some(sensor) = file.strip_suffix("_input") else { continue };
-                if is_numbered(sensor, "temp") {
-                    temperature(root, samples, &directory, &chip, &device, sensor);
-                } else if is_numbered(sensor, "fan") {
-                    let rpm: Option<u32> =
-                        samples.known(root.number(&format!("{directory}/{file}")));
-                    let rpm = rpm.filter(|&rpm| rpm <= LARGEST_RPM).map(f64::from);
-                    samples.record(&FAN, [&chip, &device, sensor], rpm);
-                }
-            }
-        }
-        Ok(presence)
-    })
+/// The chips by their entry in `/sys/class/hwmon`.
+///
+/// What sensors a chip has, and what they are called, does not change while it is registered,
+/// and finding out takes most of the files.
+#[derive(Default)]
+struct Hwmon {
+    chips: BTreeMap<Entry, Chip>,
 }
 
-fn temperature(
-    root: &Root,
-    samples: &mut Samples,
-    directory: &str,
-    chip: &str,
-    device: &str,
-    sensor: &str,
-) {
-    let label = samples
-        .known(root.read(&format!("{directory}/{sensor}_label")))
-        .filter(|label| !label.is_empty())
-        .unwrap_or_else(|| sensor.to_owned());
-    let milli = samples.known(root.number(&format!("{directory}/{sensor}_input")));
-    let celsius = milli.and_then(celsius_from_milli);
-    match (chip, label.as_str()) {
-        ("k10temp" | "zenpower", "Tctl") => {
-            samples.record(&TEMPERATURE, ["package", "cpu_tctl"], celsius);
+/// One chip: its sensors, unless other sources read them.
+#[derive(Default)]
+struct Chip {
+    name: String,
+    device: String,
+    sensors: Vec<Sensor>,
+}
+
+struct Sensor {
+    path: String,
+    /// The label of a temperature or the number of a fan.
+    label: String,
+    kind: SensorKind,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum SensorKind {
+    Processor,
+    Board,
+    Fan,
+}
+
+impl Reader for Hwmon {
+    fn read(&mut self, root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
+        absent_or(root.entries("/sys/class/hwmon"), |entries| {
+            let mut known = std::mem::take(&mut self.chips);
+            let mut presence = Presence::Absent;
+            for entry in entries {
+                let problems = samples.problems().len();
+                let chip = known
+                    .remove(&entry)
+                    .or_else(|| Chip::find(root, samples, &entry.name))
+                    .unwrap_or_default();
+                let is_whole = samples.problems().len() == problems;
+                if !chip.name.is_empty() {
+                    presence = Presence::Present;
+                    chip.read(root, samples);
+                }
+                if is_whole {
+                    self.chips.insert(entry, chip);
+                }
+            }
+            Ok(presence)
+        })
+    }
+}
+
+impl Chip {
+    /// Finds a chip's sensors. One that other sources read has no name here.
+    fn find(root: &Root, samples: &mut Samples, entry: &str) -> Option<Self> {
+        let directory = format!("/sys/class/hwmon/{entry}");
+        let name = samples.known(root.read(&format!("{directory}/name")))?;
+        if FOREIGN.contains(&name.as_str()) {
+            return Some(Self::default());
         }
-        // Strix Halo has no other; what zenpower shows as Tccd there is 149 or 0.
-        ("k10temp" | "zenpower", _) => {}
-        _ => samples.record(&BOARD_TEMPERATURE, [chip, device, &label], celsius),
+        // The device is stable, the number of the hwmon is not.
+        let device = root.link(&format!("{directory}/device")).unwrap_or_else(|_| entry.to_owned());
+        let files = samples.known(root.list(&directory))?;
+        let inputs = files.iter().filter_map(|file| file.strip_suffix("_input"));
+        let sensors =
+            inputs.filter_map(|input| Sensor::find(root, samples, &directory, &name, input));
+        Some(Self { sensors: sensors.collect(), name, device })
+    }
+
+    fn read(&self, root: &Root, samples: &mut Samples) {
+        for Sensor { path, label, kind } in &self.sensors {
+            if *kind == SensorKind::Fan {
+                let rpm: Option<u32> = samples.known(root.number(path));
+                let rpm = rpm.filter(|&rpm| rpm <= LARGEST_RPM).map(f64::from);
+                samples.record(&FAN, [&self.name, &self.device, label], rpm);
+                continue;
+            }
+            let celsius = samples.known(root.number(path)).and_then(celsius_from_milli);
+            if *kind == SensorKind::Processor {
+                samples.record(&TEMPERATURE, ["package", "cpu_tctl"], celsius);
+            } else {
+                samples.record(&BOARD_TEMPERATURE, [&self.name, &self.device, label], celsius);
+            }
+        }
+    }
+}
+
+impl Sensor {
+    fn find(
+        root: &Root,
+        samples: &mut Samples,
+        directory: &str,
+        chip: &str,
+        input: &str,
+    ) -> Option<Self> {
+        let path = format!("{directory}/{input}_input");
+        if is_numbered(input, "fan") {
+            return Some(Self { path, label: input.to_owned(), kind: SensorKind::Fan });
+        }
+        if !is_numbered(input, "temp") {
+            return None;
+        }
+        let label = samples
+            .known(root.read(&format!("{directory}/{input}_label")))
+            .filter(|label| !label.is_empty())
+            .unwrap_or_else(|| input.to_owned());
+        let kind = match (chip, label.as_str()) {
+            ("k10temp" | "zenpower", "Tctl") => SensorKind::Processor,
+            // Strix Halo has no other; what zenpower shows as Tccd there is 149 or 0.
+            ("k10temp" | "zenpower", _) => return None,
+            _ => SensorKind::Board,
+        };
+        Some(Self { path, label, kind })
     }
 }
 
