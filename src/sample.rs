@@ -1,9 +1,13 @@
-//! Reads the sources, each in a thread of its own, so that one that hangs costs only itself.
+//! Reads the sources in threads apart from who asks, so that one that hangs costs only itself.
 //!
-//! A thread that waits in the kernel cannot be ended. It is therefore neither waited for longer
-//! than [`DEADLINE`] nor started a second time: there are never more threads than readers.
+//! One thread reads all sources one after the other, because waking a thread costs as much as
+//! reading several files. Where it stays with one source, another thread goes on with the rest.
+//! A thread that waits in the kernel cannot be ended; it is neither waited for longer than
+//! [`DEADLINE`] nor is its source started a second time, so there are never more threads than
+//! readers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,56 +76,66 @@ pub static METRICS: &[&Def] = &[BUILD.def(), UP.def(), FAILURE.def(), DURATION.d
 /// milliseconds where firmware answers late, so a source beyond this is stuck.
 pub const DEADLINE: Duration = Duration::from_millis(500);
 
-/// How many deadlines are waited for readings that have not begun: on a machine whose cores all
-/// belong to a model, a thread may have to wait for its turn.
-const PATIENCE: u32 = 8;
+/// How long a thread may stay with one source before another one goes on with the rest.
+const HELP_AFTER: Duration = Duration::from_millis(5);
+
+/// How long readings are waited for that have not begun: on a machine whose cores all belong to
+/// a model, a thread may have to wait for its turn.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The readers of the sources that are switched on.
 #[derive(Debug)]
 pub struct Sampler {
-    workers: Vec<Worker>,
+    crew: Arc<Crew>,
+    desks: Vec<Arc<Desk>>,
 }
 
 impl Sampler {
-    /// Starts a thread for each reader of each source that the configuration switches on.
+    /// Opens the readers of each source that the configuration switches on, and starts the first
+    /// thread that reads.
     pub fn start(config: &Config, root: &Arc<Root>) -> std::io::Result<Self> {
         let enabled = SOURCES.iter().filter(|source| is_enabled(config, source));
-        let mut workers = Vec::new();
-        for source in enabled {
-            for reader in (source.open)(config) {
-                workers.push(Worker::start(source, reader, Arc::clone(root))?);
-            }
-        }
-        Ok(Self { workers })
+        let desks: Vec<Arc<Desk>> = enabled
+            .flat_map(|source| (source.open)(config).into_iter().map(|r| Desk::new(source, r)))
+            .collect();
+        let crew = Crew::new(Arc::clone(root), desks.len());
+        crew.hire(crew.queue())?;
+        Ok(Self { crew, desks })
     }
 
     /// The sources that are read.
     pub fn sources(&self) -> impl Iterator<Item = &'static Source> + '_ {
-        self.workers.iter().map(|worker| worker.source)
+        self.desks.iter().map(|desk| desk.source)
     }
 
-    /// Reads the wanted sources at the same time and waits for them, but not beyond the
-    /// deadline and not for one that is stuck already.
+    /// Reads the wanted sources and waits for them, but not beyond the deadline and not for one
+    /// that is stuck already.
     ///
     /// Who asks while a reading is under way gets that one.
     pub async fn snapshot(&self, wanted: impl Fn(&Source) -> bool) -> Snapshot {
-        let workers: Vec<&Worker> =
-            self.workers.iter().filter(|worker| wanted(worker.source)).collect();
+        let desks: Vec<&Arc<Desk>> = self.desks.iter().filter(|desk| wanted(desk.source)).collect();
         let round = Arc::new(Round::open());
-        for worker in &workers {
-            worker.ask(&round);
-        }
+        let orders = desks.iter().filter(|desk| desk.ask(&round)).map(|desk| Arc::clone(desk));
+        self.crew.take(orders.collect());
         round.arrive();
-        for _ in 0..PATIENCE {
-            let complete = tokio::time::timeout(DEADLINE, round.complete.notified());
-            if round.is_complete() || complete.await.is_ok() {
+        let began = Instant::now();
+        while !round.is_complete() && began.elapsed() < PATIENCE {
+            if tokio::time::timeout(HELP_AFTER, round.complete.notified()).await.is_ok() {
                 break;
             }
-            for worker in &workers {
-                worker.give_up_where_late();
+            self.crew.help();
+            for desk in &desks {
+                desk.give_up_where_late();
             }
         }
-        Snapshot { states: workers.into_iter().map(Worker::state).collect() }
+        Snapshot { states: desks.into_iter().map(|desk| desk.state()).collect() }
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.crew.queue().is_closed = true;
+        self.crew.called.notify_all();
     }
 }
 
@@ -273,84 +287,86 @@ impl Round {
     }
 }
 
-/// One reader in its thread.
+/// One reader, and the orders for it.
 #[derive(Debug)]
-struct Worker {
+struct Desk {
     source: &'static Source,
-    desk: Arc<Desk>,
+    /// Locked for as long as a reading takes. There is only one at a time, see [`Order::state`].
+    work: Mutex<Work>,
+    order: Mutex<Order>,
 }
 
-/// Where those who ask and the thread that reads meet.
-#[derive(Debug, Default)]
-struct Desk {
-    order: Mutex<Order>,
-    ordered: Condvar,
+struct Work {
+    reader: Box<dyn Reader>,
+    known: Failures,
 }
 
 #[derive(Debug, Default)]
 struct Order {
-    /// Somebody asked, and reading has not begun.
-    is_wanted: bool,
-    /// When the reading that is under way began.
-    began: Option<Instant>,
+    state: OrderState,
     /// The reading that is under way was given up.
     is_stuck: bool,
-    /// Nobody will ask any more.
-    is_closed: bool,
     waiting: Vec<Arc<Round>>,
     latest: Option<Arc<Reading>>,
 }
 
-impl Desk {
-    fn order(&self) -> MutexGuard<'_, Order> {
-        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+#[derive(Debug, Default, Clone, Copy)]
+enum OrderState {
+    /// Nobody asked.
+    #[default]
+    None,
+    /// Somebody asked, and reading has not begun.
+    Given,
+    /// A reading is under way since then.
+    Taken(Instant),
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Work").field("known", &self.known).finish_non_exhaustive()
     }
 }
 
-impl Worker {
-    fn start(
-        source: &'static Source,
-        reader: Box<dyn Reader>,
-        root: Arc<Root>,
-    ) -> std::io::Result<Self> {
-        let desk = Arc::<Desk>::default();
-        let at_desk = Arc::clone(&desk);
-        // Readers are shallow; the default of 2 MiB would only inflate the address space.
-        thread::Builder::new()
-            .name(source.name.to_owned())
-            .stack_size(256 * 1024)
-            .spawn(move || work(source, reader, &root, &at_desk))?;
-        Ok(Self { source, desk })
+impl Desk {
+    fn new(source: &'static Source, reader: Box<dyn Reader>) -> Arc<Self> {
+        let work = Mutex::new(Work { reader, known: Failures::new() });
+        Arc::new(Self { source, work, order: Mutex::default() })
     }
 
-    /// Orders a reading for a round, unless the last one still serves or the reader is stuck.
-    fn ask(&self, round: &Arc<Round>) {
-        let mut order = self.desk.order();
+    fn order(&self) -> MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a round that wants a reading, unless the last one still serves or the reader is
+    /// stuck. Says whether a thread has to be called: nobody else has ordered it yet.
+    fn ask(&self, round: &Arc<Round>) -> bool {
+        let mut order = self.order();
         let still_serves = match (self.source.cadence, &order.latest) {
             (Cadence::Hold(duration), Some(latest)) => latest.ended.elapsed() < duration,
             _ => false,
         };
         if still_serves || order.is_stuck {
-            return;
+            return false;
         }
         round.missing.fetch_add(1, Ordering::AcqRel);
         order.waiting.push(Arc::clone(round));
-        if order.began.is_none() && !order.is_wanted {
-            order.is_wanted = true;
-            drop(order);
-            self.desk.ordered.notify_one();
+        let is_new = matches!(order.state, OrderState::None);
+        if is_new {
+            order.state = OrderState::Given;
         }
+        is_new
     }
 
     /// Releases those who wait for a reading that is beyond its deadline.
     fn give_up_where_late(&self) {
-        let mut order = self.desk.order();
-        let is_late = order.began.is_some_and(|began| began.elapsed() >= DEADLINE);
-        if is_late && !order.is_stuck {
+        let mut order = self.order();
+        let OrderState::Taken(began) = order.state else { return };
+        if began.elapsed() >= DEADLINE && !order.is_stuck {
             order.is_stuck = true;
             for round in order.waiting.drain(..) {
                 round.arrive();
             }
+            drop(order);
             error!(
                 source = self.source.name,
                 "no answer for {DEADLINE:?}; its series are left out until it answers"
@@ -358,8 +374,31 @@ impl Worker {
         }
     }
 
+    /// Carries an order out.
+    fn read(&self, root: &Root) {
+        let began = Instant::now();
+        self.order().state = OrderState::Taken(began);
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let reading = Reading::take(self.source, work.reader.as_mut(), root);
+        work.known = log_changes(self.source, &work.known, &reading);
+        drop(work);
+
+        let mut order = self.order();
+        order.state = OrderState::None;
+        order.latest = Some(Arc::new(reading));
+        let was_stuck = std::mem::take(&mut order.is_stuck);
+        let waiting = std::mem::take(&mut order.waiting);
+        drop(order);
+        if was_stuck {
+            info!(source = self.source.name, "answers again after {:.1?}", began.elapsed());
+        }
+        for round in waiting {
+            round.arrive();
+        }
+    }
+
     fn state(&self) -> SourceState {
-        let order = self.desk.order();
+        let order = self.order();
         let age = order.latest.as_ref().map(|latest| latest.ended.elapsed());
         let reading = order.latest.clone();
         let is_stuck = order.is_stuck || reading.is_none();
@@ -367,41 +406,78 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.desk.order().is_closed = true;
-        self.desk.ordered.notify_one();
-    }
+/// The threads that read.
+#[derive(Debug)]
+struct Crew {
+    root: Arc<Root>,
+    /// As many threads as there are readers: each could be stuck with one.
+    most: usize,
+    queue: Mutex<Queue>,
+    called: Condvar,
 }
 
-fn work(source: &'static Source, mut reader: Box<dyn Reader>, root: &Root, desk: &Desk) {
-    let mut known = Failures::new();
-    loop {
-        let mut order = desk.order();
-        while !order.is_wanted && !order.is_closed {
-            order = desk.ordered.wait(order).unwrap_or_else(PoisonError::into_inner);
+#[derive(Debug, Default)]
+struct Queue {
+    orders: VecDeque<Arc<Desk>>,
+    threads: usize,
+    idle: usize,
+    /// Nobody will ask any more.
+    is_closed: bool,
+}
+
+impl Crew {
+    fn new(root: Arc<Root>, most: usize) -> Arc<Self> {
+        Arc::new(Self { root, most, queue: Mutex::default(), called: Condvar::new() })
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes orders, which one thread will carry out.
+    fn take(&self, orders: Vec<Arc<Desk>>) {
+        if !orders.is_empty() {
+            self.queue().orders.extend(orders);
+            self.called.notify_one();
         }
-        if order.is_closed {
+    }
+
+    /// Sees to it that one more thread works where orders wait.
+    fn help(self: &Arc<Self>) {
+        let queue = self.queue();
+        if queue.orders.is_empty() {
             return;
         }
-        order.is_wanted = false;
-        order.began = Some(Instant::now());
-        drop(order);
-
-        let reading = Reading::take(source, reader.as_mut(), root);
-        known = log_changes(source, &known, &reading);
-
-        let mut order = desk.order();
-        let began = order.began.take();
-        let was_stuck = std::mem::take(&mut order.is_stuck);
-        let waiting = std::mem::take(&mut order.waiting);
-        order.latest = Some(Arc::new(reading));
-        drop(order);
-        if let (true, Some(began)) = (was_stuck, began) {
-            info!(source = source.name, "answers again after {:.1?}", began.elapsed());
+        if queue.idle > 0 {
+            self.called.notify_one();
+        } else if queue.threads < self.most
+            && let Err(error) = self.hire(queue)
+        {
+            error!("no further thread can be started: {error}");
         }
-        for round in waiting {
-            round.arrive();
+    }
+
+    fn hire(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>) -> std::io::Result<()> {
+        let crew = Arc::clone(self);
+        // Readers are shallow; the default of 2 MiB would only inflate the address space.
+        let builder = thread::Builder::new().name("reader".to_owned()).stack_size(256 * 1024);
+        builder.spawn(move || crew.work())?;
+        queue.threads += 1;
+        Ok(())
+    }
+
+    fn work(&self) {
+        let mut queue = self.queue();
+        while !queue.is_closed {
+            if let Some(desk) = queue.orders.pop_front() {
+                drop(queue);
+                desk.read(&self.root);
+                queue = self.queue();
+            } else {
+                queue.idle += 1;
+                queue = self.called.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue.idle -= 1;
+            }
         }
     }
 }

@@ -82,6 +82,7 @@ pub async fn run(
             ),
             None => servers.spawn(
                 axum_server::from_tcp(listener)?
+                    .http1_only()
                     .first_request_timeout(FIRST_REQUEST)
                     .handle(handle)
                     .serve(service),
