@@ -16,6 +16,7 @@ pub mod hwmon;
 pub mod memory;
 pub mod npu;
 pub mod pressure;
+mod registered;
 pub mod selfstat;
 pub mod shared;
 pub mod supply;

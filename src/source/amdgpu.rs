@@ -7,6 +7,7 @@
 
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
 use crate::root::{ReadError, Root};
+use crate::source::registered::Registered;
 use crate::source::shared::{NPU_BUSY, NPU_CLOCK, POWER, TEMPERATURE, celsius_from_milli};
 use crate::source::{Cadence, Presence, Reader, Source, absent_or};
 
@@ -15,7 +16,7 @@ pub mod gpu_metrics;
 mod identity;
 
 use gpu_metrics::{GpuMetrics, Limiter, Refusal};
-use identity::Identities;
+use identity::Identity;
 
 static INFO: Metric<8> = Metric::new(Def {
     name: "halo_gpu_info",
@@ -165,37 +166,23 @@ const CLOCK_LISTS: [(&str, &str); 5] = [
 
 #[derive(Default)]
 struct Amdgpu {
-    identities: Identities,
+    cards: Registered<Option<Identity>>,
 }
 
 impl Reader for Amdgpu {
     fn read(&mut self, root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
-        absent_or(root.list("/sys/class/drm"), |names| {
+        absent_or(root.entries("/sys/class/drm"), |mut entries| {
+            entries.retain(|entry| is_card(&entry.name));
             let mut presence = Presence::Absent;
-            for card in names.iter().filter(|name| is_card(name)) {
-                let device = format!("/sys/class/drm/{card}/device");
-                let path = format!("{device}/uevent");
-                let uevent = samples.known(root.read(&path)).unwrap_or_default();
-                match uevent_value(&uevent, "DRIVER") {
-                    Some("amdgpu") => {}
-                    Some(_) => continue,
-                    None => {
-                        // A card without a driver cannot be; what AMD made is worth a word.
-                        if root.read(&format!("{device}/vendor")).is_ok_and(|id| id == "0x1002") {
-                            samples.problem(root.not_a("bound device's uevent", &path, &uevent));
-                        }
-                        continue;
-                    }
+            let find = |samples: &mut Samples, card: &str| Identity::find(root, samples, card);
+            self.cards.read(entries, samples, find, |samples, name, identity| {
+                if let Some(identity) = identity {
+                    presence = Presence::Present;
+                    let device = format!("/sys/class/drm/{name}/device");
+                    Card { root, samples, name, device: &device, gpu: &identity.gpu, identity }
+                        .read();
                 }
-                let Some(gpu) = uevent_value(&uevent, "PCI_SLOT_NAME").filter(is_pci_address)
-                else {
-                    samples.problem(root.not_a("PCI device's uevent", &path, &uevent));
-                    continue;
-                };
-                presence = Presence::Present;
-                let card = Card { root, samples, name: card, device: &device, gpu };
-                card.read(&mut self.identities);
-            }
+            });
             Ok(presence)
         })
     }
@@ -230,10 +217,11 @@ struct Card<'a> {
     name: &'a str,
     device: &'a str,
     gpu: &'a str,
+    identity: &'a Identity,
 }
 
 impl Card<'_> {
-    fn read(mut self, identities: &mut Identities) {
+    fn read(mut self) {
         let status = self.text("power/runtime_status");
         if let Some(status) = &status {
             self.samples.record(&RUNTIME_STATUS, [self.gpu, status], 1.0);
@@ -241,7 +229,7 @@ impl Card<'_> {
         // A kernel without runtime power management has no such file, and its devices are awake.
         let awake = !status.is_some_and(|status| is_asleep(&status));
         let table = if awake { self.table() } else { FirmwareTable::Absent };
-        self.info(identities, &table);
+        self.info(&table);
         if awake {
             self.memory("vram");
             self.memory("gtt");
@@ -290,8 +278,8 @@ impl Card<'_> {
         }
     }
 
-    fn info(&mut self, identities: &mut Identities, table: &FirmwareTable) {
-        let identity = identities.of(self.root, self.samples, self.device, self.gpu);
+    fn info(&mut self, table: &FirmwareTable) {
+        let identity = self.identity;
         let labels = [
             self.gpu,
             self.name,
@@ -353,8 +341,7 @@ impl Card<'_> {
     }
 
     fn hwmon(&mut self, table: &FirmwareTable) {
-        let Some(names) = self.samples.known(self.root.list(&self.path("hwmon"))) else { return };
-        let Some(name) = names.iter().find(|name| name.starts_with("hwmon")) else { return };
+        let Some(name) = &self.identity.hwmon else { return };
         let edge = self.number(&format!("hwmon/{name}/temp1_input")).and_then(celsius_from_milli);
         self.samples.record(&TEMPERATURE, [self.gpu, "gpu_edge"], edge);
         if table.decoded().is_some_and(|metrics| metrics.power_socket.is_some()) {
@@ -374,10 +361,9 @@ impl Card<'_> {
     ///
     /// The fraction is not what it says: `amdgpu_pm.c` prints the low byte of an 8.8 number as
     /// thousandths. SMU 14 puts hundredths there, the others 256ths.
-    fn watts(&mut self, micro: u64) -> Option<f64> {
+    fn watts(&self, micro: u64) -> Option<f64> {
         const SMU14: [&str; 4] = ["0x150e", "0x1586", "0x1114", "0x1902"];
-        let device_id = self.text("device");
-        let is_smu14 = device_id.is_some_and(|id| SMU14.contains(&id.as_str()));
+        let is_smu14 = SMU14.contains(&self.identity.device_id.as_str());
         let fraction = (micro % 1_000_000) as f64 / 1000.0;
         let watts = (micro / 1_000_000) as f64 + fraction / if is_smu14 { 100.0 } else { 256.0 };
         (watts > 0.0 && watts <= 1000.0).then_some(watts)

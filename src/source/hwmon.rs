@@ -4,10 +4,9 @@
 //! Kernel documentation: `Documentation/hwmon/sysfs-interface.rst` and `k10temp.rst`.
 //! The sensors of amdgpu and amdxdna belong to their own sources.
 
-use std::collections::BTreeMap;
-
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
-use crate::root::{Entry, ReadError, Root};
+use crate::root::{ReadError, Root};
+use crate::source::registered::Registered;
 use crate::source::shared::{TEMPERATURE, celsius_from_milli};
 use crate::source::{Cadence, Presence, Reader, Source, absent_or};
 
@@ -49,17 +48,12 @@ const FOREIGN: [&str; 8] =
 /// No fan of a board turns faster.
 const LARGEST_RPM: u32 = 50_000;
 
-/// The chips by their entry in `/sys/class/hwmon`.
-///
-/// What sensors a chip has, and what they are called, does not change while it is registered,
-/// and finding out takes most of the files.
 #[derive(Default)]
 struct Hwmon {
-    chips: BTreeMap<Entry, Chip>,
+    chips: Registered<Option<Chip>>,
 }
 
-/// One chip: its sensors, unless other sources read them.
-#[derive(Default)]
+/// One chip.
 struct Chip {
     name: String,
     device: String,
@@ -83,35 +77,26 @@ enum SensorKind {
 impl Reader for Hwmon {
     fn read(&mut self, root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
         absent_or(root.entries("/sys/class/hwmon"), |entries| {
-            let mut known = std::mem::take(&mut self.chips);
             let mut presence = Presence::Absent;
-            for entry in entries {
-                let problems = samples.problems().len();
-                let chip = known
-                    .remove(&entry)
-                    .or_else(|| Chip::find(root, samples, &entry.name))
-                    .unwrap_or_default();
-                let is_whole = samples.problems().len() == problems;
-                if !chip.name.is_empty() {
+            let find = |samples: &mut Samples, entry: &str| Chip::find(root, samples, entry);
+            self.chips.read(entries, samples, find, |samples, _, chip| {
+                if let Some(chip) = chip {
                     presence = Presence::Present;
                     chip.read(root, samples);
                 }
-                if is_whole {
-                    self.chips.insert(entry, chip);
-                }
-            }
+            });
             Ok(presence)
         })
     }
 }
 
 impl Chip {
-    /// Finds a chip's sensors. One that other sources read has no name here.
+    /// Finds a chip's sensors, unless other sources read them.
     fn find(root: &Root, samples: &mut Samples, entry: &str) -> Option<Self> {
         let directory = format!("/sys/class/hwmon/{entry}");
         let name = samples.known(root.read(&format!("{directory}/name")))?;
-        if FOREIGN.contains(&name.as_str()) {
-            return Some(Self::default());
+        if name.is_empty() || FOREIGN.contains(&name.as_str()) {
+            return None;
         }
         // The device is stable, the number of the hwmon is not.
         let device = root.link(&format!("{directory}/device")).unwrap_or_else(|_| entry.to_owned());

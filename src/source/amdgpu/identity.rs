@@ -1,13 +1,16 @@
 //! Which graphics processor a card is.
 
-use std::collections::BTreeMap;
-
 use crate::metric::Samples;
 use crate::root::Root;
+use crate::source::amdgpu::uevent_value;
 
 /// What does not change while a driver is bound to the device.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Identity {
+    /// The PCI address, as `0000:c5:00.0`.
+    pub(super) gpu: String,
+    /// The card's directory of sensors, as `hwmon6`.
+    pub(super) hwmon: Option<String>,
     /// The name in libdrm's list, as `AMD Radeon 8060S Graphics`.
     pub(super) name: String,
     /// The instruction set, as `gfx1151`.
@@ -20,50 +23,47 @@ pub(super) struct Identity {
     pub(super) vbios: String,
 }
 
-/// The identities that were read without a problem, by PCI address.
-///
-/// They are kept because finding one takes a dozen files, none of which changes while the
-/// driver is bound.
-#[derive(Debug, Default)]
-pub(super) struct Identities(BTreeMap<String, Identity>);
-
-impl Identities {
-    pub(super) fn of(
-        &mut self,
-        root: &Root,
-        samples: &mut Samples,
-        device: &str,
-        gpu: &str,
-    ) -> Identity {
-        if let Some(identity) = self.0.get(gpu) {
-            return identity.clone();
+impl Identity {
+    /// Finds out what a card is; `None` where it is not amdgpu's.
+    pub(super) fn find(root: &Root, samples: &mut Samples, card: &str) -> Option<Self> {
+        let device = format!("/sys/class/drm/{card}/device");
+        let path = format!("{device}/uevent");
+        let uevent = samples.known(root.read(&path)).unwrap_or_default();
+        let driver = uevent_value(&uevent, "DRIVER");
+        let gpu = uevent_value(&uevent, "PCI_SLOT_NAME");
+        let address = match (driver, gpu.and_then(PciAddress::parse)) {
+            (Some("amdgpu"), Some(address)) => address,
+            (Some("amdgpu"), None) => {
+                samples.problem(root.not_a("PCI device's uevent", &path, &uevent));
+                return None;
+            }
+            (Some(_), _) => return None,
+            (None, _) => {
+                // A card without a driver cannot be; what AMD made is worth a word.
+                if root.read(&format!("{device}/vendor")).is_ok_and(|id| id == "0x1002") {
+                    samples.problem(root.not_a("bound device's uevent", &path, &uevent));
+                }
+                return None;
+            }
+        };
+        let chips = samples.known(root.list(&format!("{device}/hwmon"))).unwrap_or_default();
+        let mut text =
+            |file: &str| samples.known(root.read(&format!("{device}/{file}"))).unwrap_or_default();
+        let mut identity = Self {
+            gpu: gpu.unwrap_or_default().to_owned(),
+            hwmon: chips.into_iter().find(|chip| chip.starts_with("hwmon")),
+            device_id: text("device"),
+            revision: text("revision"),
+            vbios: text("vbios_version"),
+            ..Self::default()
+        };
+        identity.gfx = instruction_set(root, samples, address).unwrap_or_default();
+        if let Some(list) = samples.known(root.read("/usr/share/libdrm/amdgpu.ids")) {
+            identity.name =
+                marketing_name(&list, &identity.device_id, &identity.revision).unwrap_or_default();
         }
-        let problems = samples.problems().len();
-        let identity = read(root, samples, device, gpu);
-        if samples.problems().len() == problems {
-            self.0.insert(gpu.to_owned(), identity.clone());
-        }
-        identity
+        Some(identity)
     }
-}
-
-fn read(root: &Root, samples: &mut Samples, device: &str, gpu: &str) -> Identity {
-    let mut text =
-        |file: &str| samples.known(root.read(&format!("{device}/{file}"))).unwrap_or_default();
-    let mut identity = Identity {
-        device_id: text("device"),
-        revision: text("revision"),
-        vbios: text("vbios_version"),
-        ..Identity::default()
-    };
-    identity.gfx = PciAddress::parse(gpu)
-        .and_then(|address| instruction_set(root, samples, address))
-        .unwrap_or_default();
-    if let Some(list) = samples.known(root.read("/usr/share/libdrm/amdgpu.ids")) {
-        identity.name =
-            marketing_name(&list, &identity.device_id, &identity.revision).unwrap_or_default();
-    }
-    identity
 }
 
 /// The instruction set of the compute node (KFD) at a PCI address.
