@@ -1,14 +1,15 @@
 //! `--capture`: copies the files that the sources read, so that any user can send a machine.
 //!
-//! Nothing else is copied. What identifies a person or a device is replaced: the host name,
-//! UUIDs, hardware addresses, and every value on the kernel command line that no source uses.
+//! Nothing else is copied. What identifies a person or a device is replaced, in contents and in
+//! names of files: the host name, UUIDs and hardware addresses. Of the kernel command line only
+//! the parameters are kept that a source uses.
 
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::root::{Opened, Root};
-use crate::source::tuning::is_public_kernel_parameter;
+use crate::source::tuning::public_kernel_parameters;
 
 /// What a capture wrote.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -33,26 +34,44 @@ pub fn prepare(directory: &Path) -> Result<(), String> {
 }
 
 /// Writes what was read through a recording root below a directory, as `proc`, `sys` and `root`.
-pub fn write(root: &Root, directory: &Path) -> io::Result<Written> {
+///
+/// # Errors
+///
+/// The file that could not be written.
+pub fn write(root: &Root, directory: &Path) -> Result<Written, String> {
     let mut written = Written::default();
     let private = Private::of(root);
+    // A part of which nothing was read is there all the same, so that the flags can name it.
+    for part in ["proc", "sys", "root"] {
+        make(&directory.join(part), |path| std::fs::create_dir_all(path))?;
+    }
     for opened in root.take_opened() {
+        let (Opened::Directory(path, _) | Opened::Link(path, _) | Opened::File(path, _)) = &opened;
+        let place = place(directory, &private.removed_from(path));
         match opened {
-            Opened::Directory(path, _) => std::fs::create_dir_all(place(directory, &path))?,
-            Opened::Link(path, target) => {
-                let place = place_with_parent(directory, &path)?;
+            Opened::Directory(..) => make(&place, |path| std::fs::create_dir_all(path))?,
+            Opened::Link(_, target) => {
                 // Only the last part is read, and the rest names this machine's devices.
-                symlink(target.rsplit('/').next().unwrap_or(&target), place)?;
+                let target = private.removed_from(target.rsplit('/').next().unwrap_or(&target));
+                make(&place, |path| symlink(target, path))?;
             }
             Opened::File(path, bytes) => {
-                let bytes = private.removed_from(&path, bytes);
+                let bytes = private.public_content(&path, bytes);
                 written.files += 1;
                 written.bytes += bytes.len();
-                std::fs::write(place_with_parent(directory, &path)?, bytes)?;
+                make(&place, |path| std::fs::write(path, bytes))?;
             }
         }
     }
     Ok(written)
+}
+
+/// Makes something, with the directories above it.
+fn make(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), String> {
+    let parent = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    parent.and_then(|()| make(path)).map_err(|error| {
+        format!("{}: {error}; what was written so far is incomplete, remove it", path.display())
+    })
 }
 
 fn place(directory: &Path, path: &str) -> PathBuf {
@@ -64,81 +83,112 @@ fn place(directory: &Path, path: &str) -> PathBuf {
     }
 }
 
-fn place_with_parent(directory: &Path, path: &str) -> io::Result<PathBuf> {
-    let place = place(directory, path);
-    if let Some(parent) = place.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    Ok(place)
-}
+/// The files that are binary.
+const TABLES: [&str; 3] = ["/gpu_metrics", "/pm_table", "/pm_table_version"];
 
 /// What must not leave the machine.
 struct Private {
-    host_name: Option<String>,
+    /// The host name, whole and without its domain.
+    host_names: Vec<String>,
 }
 
 impl Private {
     fn of(root: &Root) -> Self {
-        let host_name = std::fs::read_to_string(root.locate("/proc/sys/kernel/hostname")).ok();
-        let host_name = host_name.and_then(|name| name.trim().split('.').next().map(str::to_owned));
+        let name = std::fs::read_to_string(root.locate("/proc/sys/kernel/hostname"));
+        let name = name.unwrap_or_default().trim().to_owned();
+        let short = name.split('.').next().unwrap_or_default().to_owned();
         // A word as short as this, or this one, stands in files by chance.
-        Self { host_name: host_name.filter(|name| name.len() > 2 && name != "localhost") }
+        let is_telling = |name: &String| name.len() > 2 && name != "localhost";
+        Self { host_names: [name, short].into_iter().filter(is_telling).collect() }
     }
 
-    fn removed_from(&self, path: &str, bytes: Vec<u8>) -> Vec<u8> {
-        let Ok(text) = std::str::from_utf8(&bytes) else { return bytes };
-        let text =
-            if path == "/proc/cmdline" { public_command_line(text) } else { text.to_owned() };
-        let text = replace_words(&text, |word| {
-            if self.host_name.as_deref().is_some_and(|name| word.eq_ignore_ascii_case(name)) {
-                Some("host".to_owned())
-            } else if is_uuid(word) {
-                Some("00000000-0000-0000-0000-000000000000".to_owned())
-            } else if is_hardware_address(word) {
-                Some("00:00:00:00:00:00".to_owned())
-            } else {
+    fn public_content(&self, path: &str, bytes: Vec<u8>) -> Vec<u8> {
+        // The tables of firmware are no text, and hold nothing but measurements.
+        if TABLES.iter().any(|table| path.ends_with(table)) {
+            return bytes;
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        if path == "/proc/cmdline" {
+            // There is always a root filesystem; without any NAME=VALUE it is no command line.
+            return format!("root=removed {}\n", public_kernel_parameters(&text)).into_bytes();
+        }
+        self.removed_from(&text).into_bytes()
+    }
+
+    /// A text without what identifies.
+    fn removed_from(&self, text: &str) -> String {
+        const UUID: &str = "00000000-0000-0000-0000-000000000000";
+        const HARDWARE_ADDRESS: &str = "00:00:00:00:00:00";
+        let mut result = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(character) = rest.chars().next() {
+            let begins = !result.ends_with(|c: char| c.is_ascii_alphanumeric());
+            let host_name = self.host_names.iter().find(|name| begins_with(rest, name));
+            let found = if !begins {
                 None
-            }
-        });
-        text.into_bytes()
+            } else if has_form_of(rest, UUID) {
+                Some((UUID.len(), UUID))
+            } else if has_form_of(rest, HARDWARE_ADDRESS) {
+                Some((HARDWARE_ADDRESS.len(), HARDWARE_ADDRESS))
+            } else {
+                host_name.map(|name| (name.len(), "host"))
+            };
+            let (length, replacement) =
+                found.unwrap_or((character.len_utf8(), &rest[..character.len_utf8()]));
+            result.push_str(replacement);
+            rest = &rest[length..];
+        }
+        result
     }
 }
 
-/// The command line with the values of those parameters alone that a source uses.
-fn public_command_line(line: &str) -> String {
-    let tokens = line.split_ascii_whitespace().map(|token| match token.split_once('=') {
-        Some((name, _)) if !is_public_kernel_parameter(name) => format!("{name}=removed"),
-        _ => token.to_owned(),
-    });
-    tokens.collect::<Vec<_>>().join(" ") + "\n"
+/// Whether a text begins with a word, whatever its case, and the word ends there.
+fn begins_with(text: &str, word: &str) -> bool {
+    text.get(..word.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(word))
+        && !text[word.len()..].starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-/// Replaces words made of letters, digits, `-` and `:`.
-fn replace_words(text: &str, replacement: impl Fn(&str) -> Option<String>) -> String {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == ':';
-    let mut result = String::with_capacity(text.len());
-    let mut rest = text;
-    while !rest.is_empty() {
-        let start = rest.find(is_word).unwrap_or(rest.len());
-        result.push_str(&rest[..start]);
-        rest = &rest[start..];
-        let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-        let word = &rest[..end];
-        result.push_str(&replacement(word).unwrap_or_else(|| word.to_owned()));
-        rest = &rest[end..];
+/// Whether a text begins with hexadecimal digits where a form has zeros, and is the same elsewhere.
+fn has_form_of(text: &str, form: &str) -> bool {
+    let Some(beginning) = text.as_bytes().get(..form.len()) else { return false };
+    let is_same = |(found, expected): (&u8, u8)| match expected {
+        b'0' => found.is_ascii_hexdigit(),
+        _ => *found == expected,
+    };
+    beginning.iter().zip(form.bytes()).all(is_same)
+        && !text[form.len()..].starts_with(|c: char| c.is_ascii_hexdigit() || c == ':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Private;
+
+    fn check(text: &str, expected: &str) {
+        let host_names = vec!["my_laptop.lan".to_owned(), "my_laptop".to_owned()];
+        assert_eq!(Private { host_names }.removed_from(text), expected);
     }
-    result
-}
 
-fn is_uuid(word: &str) -> bool {
-    let lengths = word
-        .split('-')
-        .map(|part| part.bytes().all(|b| b.is_ascii_hexdigit()).then_some(part.len()));
-    lengths.eq([8, 4, 4, 4, 12].map(Some))
-}
+    #[test]
+    fn what_identifies_is_replaced_wherever_it_stands() {
+        check("Fedora on my_laptop", "Fedora on host");
+        check("MY_LAPTOP.lan/vg_my_laptop-root", "host/vg_host-root");
+        check("hid-34:88:5d:AA:bb:cc-battery", "hid-00:00:00:00:00:00-battery");
+        check(
+            "luks-feedface-0000-4000-8000-00000000c0de.",
+            "luks-00000000-0000-0000-0000-000000000000.",
+        );
+    }
 
-fn is_hardware_address(word: &str) -> bool {
-    let mut parts = word.split(':');
-    parts.clone().count() == 6
-        && parts.all(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_hexdigit()))
+    #[test]
+    fn what_only_looks_alike_stays() {
+        for text in [
+            "0000:c5:00.0",
+            "my_laptops",
+            "113-STRXLGEN-001",
+            "DRIVER=amdgpu\nPCI_ID=1002:1586\n",
+            "é 00é",
+        ] {
+            check(text, text);
+        }
+    }
 }

@@ -3,7 +3,9 @@
 //! A setting is taken from the first of these that has it: a flag, a variable `HALO_*`, the
 //! configuration file, the default.
 
+use std::env::VarError;
 use std::ffi::OsString;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -52,7 +54,7 @@ struct Flags {
     web_config_file: Option<PathBuf>,
     /// Scrapes that are answered at the same time, 0 for any number [default: 40]
     #[arg(long = "web.max-requests", value_name = "N", env = "HALO_WEB_MAX_REQUESTS")]
-    #[arg(help_heading = "Web")]
+    #[arg(help_heading = "Web", value_parser = count, allow_hyphen_values = true)]
     max_requests: Option<usize>,
     /// Mount point of procfs [default: /proc]
     #[arg(long = "path.procfs", value_name = "DIR", env = "HALO_PATH_PROCFS")]
@@ -66,6 +68,14 @@ struct Flags {
     #[arg(long = "path.rootfs", value_name = "DIR", env = "HALO_PATH_ROOTFS")]
     #[arg(help_heading = "Files of the machine")]
     rootfs: Option<PathBuf>,
+    /// File of `ryzenadj -i` output that a helper writes as root [default: /run/halo/ryzenadj.txt]
+    #[arg(long = "power.ryzenadj-file", value_name = "FILE", env = "HALO_POWER_RYZENADJ_FILE")]
+    #[arg(help_heading = "Power limits")]
+    ryzenadj_file: Option<PathBuf>,
+    /// The program ryzenadj, which halo then runs itself; halo must be root for it
+    #[arg(long = "power.ryzenadj-command", value_name = "PROGRAM")]
+    #[arg(env = "HALO_POWER_RYZENADJ_COMMAND", help_heading = "Power limits")]
+    ryzenadj_command: Option<PathBuf>,
     /// Configuration file; configs/halo.toml lists every key
     #[arg(long = "config.file", value_name = "FILE", env = "HALO_CONFIG_FILE")]
     config_file: Option<PathBuf>,
@@ -191,6 +201,8 @@ fn merged(mut config: Config, flags: Flags, matches: &ArgMatches) -> Result<Conf
     set(&mut config.path.procfs, flags.procfs);
     set(&mut config.path.sysfs, flags.sysfs);
     set(&mut config.path.rootfs, flags.rootfs);
+    set(&mut config.power.ryzenadj_file, flags.ryzenadj_file);
+    set(&mut config.power.ryzenadj_command, flags.ryzenadj_command.map(Some));
     set(&mut config.log.level, flags.log_level);
     set(&mut config.log.format, flags.log_format);
     for source in SOURCES {
@@ -209,6 +221,10 @@ fn merged(mut config: Config, flags: Flags, matches: &ArgMatches) -> Result<Conf
     Ok(config)
 }
 
+fn count(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "expected a whole number, 0 or more".to_owned())
+}
+
 fn collector_flags(name: &str) -> (String, String) {
     (format!("collector.{name}"), format!("no-collector.{name}"))
 }
@@ -220,7 +236,8 @@ fn collector_variable(name: &str) -> String {
 fn collector_from_environment(name: &str) -> Result<Option<bool>, UsageError> {
     let variable = collector_variable(name);
     match std::env::var(&variable) {
-        Err(_) => Ok(None),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(error) => Err(UsageError(format!("{variable}: {error}; expected true or false"))),
         Ok(value) => match value.as_str() {
             "true" | "1" => Ok(Some(true)),
             "false" | "0" => Ok(Some(false)),
@@ -238,7 +255,8 @@ fn validate(config: &Config) -> Result<(), UsageError> {
     }
     let path = &config.web.telemetry_path;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-_.~".contains(c);
-    if !path.starts_with('/') || !path.chars().all(is_plain) || path.contains("//") {
+    let has_dots = path.split('/').any(|part| part == "." || part == "..");
+    if !path.starts_with('/') || !path.chars().all(is_plain) || path.contains("//") || has_dots {
         return Err(UsageError(format!(
             "--web.telemetry-path {path:?}: expected a path as /metrics, of letters, digits and -_.~"
         )));
@@ -253,6 +271,29 @@ fn validate(config: &Config) -> Result<(), UsageError> {
             "--web.listen-address: expected at least one address, as 127.0.0.1:10395".to_owned(),
         ));
     }
+    if let Some(program) = config.power.ryzenadj_command.as_deref().filter(|path| !path.is_file()) {
+        return Err(UsageError(format!(
+            "--power.ryzenadj-command {}: no such program; name it with its whole path",
+            program.display()
+        )));
+    }
+    let requested = config.power.requested;
+    let requested = [
+        ("stapm", requested.stapm),
+        ("fast", requested.fast),
+        ("slow", requested.slow),
+        ("apu_slow", requested.apu_slow),
+    ];
+    for (key, watts) in requested {
+        if let Some(watts) = watts.filter(|watts| !(1.0..=300.0).contains(watts)) {
+            return Err(UsageError(format!(
+                "[power.requested] {key} = {watts}: expected watts from 1 to 300"
+            )));
+        }
+    }
+    for address in &config.web.listen_address {
+        addresses(address)?;
+    }
     let directories = [
         ("procfs", &config.path.procfs),
         ("sysfs", &config.path.sysfs),
@@ -264,6 +305,30 @@ fn validate(config: &Config) -> Result<(), UsageError> {
             path.display()
         ))),
         None => Ok(()),
+    }
+}
+
+/// The addresses that `HOST:PORT` or `:PORT` stands for.
+///
+/// # Errors
+///
+/// What is none of them, or a host that has no address.
+pub fn addresses(text: &str) -> Result<Vec<SocketAddr>, UsageError> {
+    let refusal = |detail: &str| {
+        UsageError(format!(
+            "--web.listen-address {text}: {detail}; expected HOST:PORT, as 127.0.0.1:10395"
+        ))
+    };
+    match text.strip_prefix(':') {
+        // As in Go: no host means all of them. A machine without IPv6 has only the second.
+        Some(port) => {
+            let port = port.parse().map_err(|_| refusal("not a port"))?;
+            Ok(vec![([0; 16], port).into(), ([0; 4], port).into()])
+        }
+        None => match text.to_socket_addrs() {
+            Ok(addresses) => Ok(addresses.collect()),
+            Err(error) => Err(refusal(&error.to_string())),
+        },
     }
 }
 

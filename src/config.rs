@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::root::Root;
 
 /// Everything that can be configured.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The HTTP server.
@@ -19,6 +19,8 @@ pub struct Config {
     pub path: Paths,
     /// Which sources are read, by name; those that are not named keep their default.
     pub collector: BTreeMap<String, bool>,
+    /// Power limits.
+    pub power: Power,
     /// What is logged.
     pub log: Log,
 }
@@ -71,6 +73,42 @@ impl Paths {
     pub fn root(&self) -> Root {
         Root::new(&self.procfs, &self.sysfs, &self.rootfs)
     }
+}
+
+/// Power limits.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Power {
+    /// A file of `ryzenadj -i` output that a helper writes as root.
+    pub ryzenadj_file: PathBuf,
+    /// The program `ryzenadj`, where halo itself shall run it.
+    pub ryzenadj_command: Option<PathBuf>,
+    /// What the user asked the firmware for.
+    pub requested: Requested,
+}
+
+impl Default for Power {
+    fn default() -> Self {
+        Self {
+            ryzenadj_file: "/run/halo/ryzenadj.txt".into(),
+            ryzenadj_command: None,
+            requested: Requested::default(),
+        }
+    }
+}
+
+/// Power limits that the user asked for, in watts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Requested {
+    /// Sustained.
+    pub stapm: Option<f64>,
+    /// Fast.
+    pub fast: Option<f64>,
+    /// Slow.
+    pub slow: Option<f64>,
+    /// Slow, of the APU alone.
+    pub apu_slow: Option<f64>,
 }
 
 /// What is logged.

@@ -76,7 +76,10 @@ fn remedy(failure: &ReadError) -> String {
         Reason::Permission => {
             format!("`sudo chmod o+r {path}` lets every user read it until the next boot")
         }
-        Reason::Unsupported => {
+        Reason::Lockdown => "switch secure boot off, or boot with iomem=relaxed".to_owned(),
+        Reason::Rejected => "firmware refuses for now: try again".to_owned(),
+        Reason::Stale => "see that its writer runs".to_owned(),
+        Reason::UnknownTable | Reason::Unsupported => {
             "please report it with the directory that `halo-exporter --capture DIR` makes"
                 .to_owned()
         }

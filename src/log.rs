@@ -17,6 +17,8 @@ pub fn start(log: Log) {
         .with_max_level(level)
         .with_span_events(FmtSpan::NONE)
         .with_ansi(false)
+        // It would report that standard error cannot be written to on standard error, and panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match log.format {
         Format::Json => builder.json().init(),

@@ -44,6 +44,8 @@ pub enum Unit {
     Celsius,
     /// Hertz.
     Hertz,
+    /// Joules.
+    Joules,
     /// Constant 1: the labels are the information.
     Info,
     /// A number without a unit: 0 or 1, a count, a raw value.
@@ -66,6 +68,7 @@ impl Unit {
             Self::Celsius => Some("_celsius"),
             Self::Hertz => Some("_hertz"),
             Self::Info => Some("_info"),
+            Self::Joules => Some("_joules"),
             Self::None => None,
             Self::Ratio => Some("_ratio"),
             Self::Rpm => Some("_rpm"),
@@ -86,6 +89,8 @@ pub enum Table {
     CpuClock,
     /// CPU time by mode.
     CpuTime,
+    /// Energy by domain.
+    Energy,
     /// Fans of the board.
     Fan,
     /// GPU clocks and their limits by domain.
@@ -98,6 +103,8 @@ pub enum Table {
     Npu,
     /// Power by device and domain.
     Power,
+    /// Power limits by kind.
+    PowerLimit,
     /// Pressure stall information.
     Pressure,
     /// Mains connections.

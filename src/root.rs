@@ -9,11 +9,15 @@ use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::io::Errno;
 
 /// The largest sysfs attribute: the kernel never gives more than a page.
 const ATTRIBUTE_BYTES: usize = 4096;
+
+/// The longest name or version; the longest that firmware gives (DMI) has 64.
+const LARGEST_WORD: usize = 128;
 
 /// The largest text file that is believed: `/proc/stat` of a machine with 1,024 threads is a
 /// third of this.
@@ -71,21 +75,36 @@ pub enum Cause {
     Garbage,
     /// Any other error of the system.
     Io,
+    /// The kernel is locked down (secure boot), or forbids access to memory.
+    Lockdown,
     /// Only another user may read it (EACCES).
     Permission,
+    /// The firmware rejected the request.
+    Rejected,
+    /// The content is from so long ago that it may be wrong.
+    Stale,
+    /// No answer before the deadline.
+    Timeout,
+    /// The firmware's table has an unknown version.
+    UnknownTable,
     /// The content is of a version that is not known here.
     Unsupported,
 }
 
 impl ReadError {
+    /// A failure that is none of the system's.
+    pub fn new(path: impl Into<PathBuf>, cause: Cause, detail: impl Into<String>) -> Self {
+        Self { path: path.into(), cause, detail: detail.into() }
+    }
+
     /// A file whose content cannot be believed.
     pub fn garbage(path: impl Into<PathBuf>, detail: impl Into<String>) -> Self {
-        Self { path: path.into(), cause: Cause::Garbage, detail: detail.into() }
+        Self::new(path, Cause::Garbage, detail)
     }
 
     /// A file whose content is of an unknown version.
     pub fn unsupported(path: impl Into<PathBuf>, detail: impl Into<String>) -> Self {
-        Self { path: path.into(), cause: Cause::Unsupported, detail: detail.into() }
+        Self::new(path, Cause::Unsupported, detail)
     }
 
     fn system(path: &Path, error: &io::Error) -> Self {
@@ -185,6 +204,12 @@ impl Root {
         Ok(text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned())
     }
 
+    /// A text of one short line: a name, a version, a label.
+    pub fn word(&self, path: &str) -> Result<String, ReadError> {
+        let text = self.read(path)?;
+        if is_word(&text) { Ok(text) } else { Err(self.not_a("short text", path, &text)) }
+    }
+
     /// The bytes of an attribute: one open, one read, close. `gpu_metrics` must not be read in
     /// pieces, because each read is a new reading of the sensors.
     pub fn bytes(&self, path: &str) -> Result<Vec<u8>, ReadError> {
@@ -244,6 +269,17 @@ impl Root {
         Ok(name.to_owned())
     }
 
+    /// How long ago a file was written.
+    pub fn age(&self, path: &str) -> Result<Duration, ReadError> {
+        let location = self.locate(path);
+        let modified = self
+            .fault(path)
+            .and_then(|()| std::fs::metadata(&location)?.modified())
+            .map_err(|error| ReadError::system(&location, &error))?;
+        // A clock that was set back makes a file of the future, which is as new as can be.
+        Ok(modified.elapsed().unwrap_or_default())
+    }
+
     /// Where a kernel path really lies.
     pub fn locate(&self, path: &str) -> PathBuf {
         if let Some(rest) = path.strip_prefix("/sys/") {
@@ -300,6 +336,11 @@ fn read_at_most(location: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(8 * 1024);
     file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Whether a text can be the value of a label: short, and on one line.
+pub fn is_word(text: &str) -> bool {
+    text.len() <= LARGEST_WORD && !text.contains(|c: char| c.is_control())
 }
 
 /// Sorts `card2` before `card10`: the text before the last run of digits, then the number.

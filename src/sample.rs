@@ -76,12 +76,15 @@ pub static METRICS: &[&Def] = &[BUILD.def(), UP.def(), FAILURE.def(), DURATION.d
 /// milliseconds where firmware answers late, so a source beyond this is stuck.
 pub const DEADLINE: Duration = Duration::from_millis(500);
 
+/// A reading of a source apart ([`Cadence::Apart`]) that took longer is not waited for again.
+const SLOW: Duration = Duration::from_millis(20);
+
 /// How long a thread may stay with one source before another one goes on with the rest.
 const HELP_AFTER: Duration = Duration::from_millis(5);
 
 /// How long readings are waited for that have not begun: on a machine whose cores all belong to
 /// a model, a thread may have to wait for its turn.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// The readers of the sources that are switched on.
 #[derive(Debug)]
@@ -99,7 +102,7 @@ impl Sampler {
             .flat_map(|source| (source.open)(config).into_iter().map(|r| Desk::new(source, r)))
             .collect();
         let crew = Crew::new(Arc::clone(root), desks.len());
-        crew.hire(crew.queue())?;
+        crew.hire(&mut crew.queue())?;
         Ok(Self { crew, desks })
     }
 
@@ -204,10 +207,12 @@ impl Snapshot {
 }
 
 impl SourceState {
-    /// Whether its hardware is not there.
+    /// Whether its hardware is not there. Where a file could not be read, that cannot be told.
     pub fn is_absent(&self) -> bool {
         !self.is_stuck
-            && self.reading.as_ref().is_some_and(|reading| reading.outcome == Ok(Presence::Absent))
+            && self.reading.as_ref().is_some_and(|reading| {
+                reading.outcome == Ok(Presence::Absent) && reading.samples.problems().is_empty()
+            })
     }
 
     /// Whether its last reading succeeded.
@@ -304,7 +309,7 @@ struct Work {
 #[derive(Debug, Default)]
 struct Order {
     state: OrderState,
-    /// The reading that is under way was given up.
+    /// A reading was given up, and none has been on time since.
     is_stuck: bool,
     waiting: Vec<Arc<Round>>,
     latest: Option<Arc<Reading>>,
@@ -338,18 +343,24 @@ impl Desk {
     }
 
     /// Enters a round that wants a reading, unless the last one still serves or the reader is
-    /// stuck. Says whether a thread has to be called: nobody else has ordered it yet.
+    /// late. Says whether a thread has to be called: nobody else has ordered it yet.
     fn ask(&self, round: &Arc<Round>) -> bool {
         let mut order = self.order();
-        let still_serves = match (self.source.cadence, &order.latest) {
-            (Cadence::Hold(duration), Some(latest)) => latest.ended.elapsed() < duration,
-            _ => false,
+        let (still_serves, is_waited_for) = match (self.source.cadence, &order.latest) {
+            (Cadence::Hold(duration), Some(latest)) => (latest.ended.elapsed() < duration, true),
+            (Cadence::Apart(duration), Some(latest)) => {
+                (latest.ended.elapsed() < duration, latest.duration < SLOW)
+            }
+            _ => (false, true),
         };
-        if still_serves || order.is_stuck {
+        if still_serves && !order.is_stuck {
             return false;
         }
-        round.missing.fetch_add(1, Ordering::AcqRel);
-        order.waiting.push(Arc::clone(round));
+        // Nobody waits for one that was late, but it is asked, so that it can be on time again.
+        if is_waited_for && !order.is_stuck {
+            round.missing.fetch_add(1, Ordering::AcqRel);
+            order.waiting.push(Arc::clone(round));
+        }
         let is_new = matches!(order.state, OrderState::None);
         if is_new {
             order.state = OrderState::Given;
@@ -379,22 +390,26 @@ impl Desk {
         let began = Instant::now();
         self.order().state = OrderState::Taken(began);
         let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        let reading = Reading::take(self.source, work.reader.as_mut(), root);
-        work.known = log_changes(self.source, &work.known, &reading);
-        drop(work);
+        let reading = Arc::new(Reading::take(self.source, work.reader.as_mut(), root));
 
         let mut order = self.order();
         order.state = OrderState::None;
-        order.latest = Some(Arc::new(reading));
-        let was_stuck = std::mem::take(&mut order.is_stuck);
+        order.latest = Some(Arc::clone(&reading));
+        let was_stuck = order.is_stuck;
+        // A source that is slow again and again is no better than one that hangs, unless
+        // nobody waits for it.
+        let is_apart = matches!(self.source.cadence, Cadence::Apart(_));
+        order.is_stuck &= reading.duration >= DEADLINE && !is_apart;
+        let is_stuck = order.is_stuck;
         let waiting = std::mem::take(&mut order.waiting);
         drop(order);
-        if was_stuck {
-            info!(source = self.source.name, "answers again after {:.1?}", began.elapsed());
-        }
         for round in waiting {
             round.arrive();
         }
+        if was_stuck && !is_stuck {
+            info!(source = self.source.name, "answers again");
+        }
+        work.known = log_changes(self.source, &work.known, &reading);
     }
 
     fn state(&self) -> SourceState {
@@ -421,6 +436,8 @@ struct Queue {
     orders: VecDeque<Arc<Desk>>,
     threads: usize,
     idle: usize,
+    /// The system refused a further thread, which was said.
+    is_short_of_threads: bool,
     /// Nobody will ask any more.
     is_closed: bool,
 }
@@ -444,20 +461,25 @@ impl Crew {
 
     /// Sees to it that one more thread works where orders wait.
     fn help(self: &Arc<Self>) {
-        let queue = self.queue();
+        let mut queue = self.queue();
         if queue.orders.is_empty() {
             return;
         }
         if queue.idle > 0 {
             self.called.notify_one();
-        } else if queue.threads < self.most
-            && let Err(error) = self.hire(queue)
-        {
-            error!("no further thread can be started: {error}");
+        } else if queue.threads < self.most {
+            let was_short = queue.is_short_of_threads;
+            let result = self.hire(&mut queue);
+            queue.is_short_of_threads = result.is_err();
+            drop(queue);
+            match result {
+                Err(error) if !was_short => error!("no further thread can be started: {error}"),
+                _ => {}
+            }
         }
     }
 
-    fn hire(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>) -> std::io::Result<()> {
+    fn hire(self: &Arc<Self>, queue: &mut Queue) -> std::io::Result<()> {
         let crew = Arc::clone(self);
         // Readers are shallow; the default of 2 MiB would only inflate the address space.
         let builder = thread::Builder::new().name("reader".to_owned()).stack_size(256 * 1024);
@@ -471,7 +493,8 @@ impl Crew {
         while !queue.is_closed {
             if let Some(desk) = queue.orders.pop_front() {
                 drop(queue);
-                desk.read(&self.root);
+                // A panic here is a bug of halo's; the thread lives on for the other sources.
+                let _ = catch_unwind(AssertUnwindSafe(|| desk.read(&self.root)));
                 queue = self.queue();
             } else {
                 queue.idle += 1;

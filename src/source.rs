@@ -15,7 +15,9 @@ pub mod host;
 pub mod hwmon;
 pub mod memory;
 pub mod npu;
+pub mod power;
 pub mod pressure;
+pub mod rapl;
 mod registered;
 pub mod selfstat;
 pub mod shared;
@@ -30,7 +32,9 @@ pub static SOURCES: &[&Source] = &[
     &hwmon::SOURCE,
     &memory::SOURCE,
     &npu::SOURCE,
+    &power::SOURCE,
     &pressure::SOURCE,
+    &rapl::SOURCE,
     &selfstat::SOURCE,
     &supply::SOURCE,
     &tuning::SOURCE,
@@ -62,6 +66,9 @@ pub enum Cadence {
     OnDemand,
     /// A reading serves for this long: what changes rarely and takes many files.
     Hold(Duration),
+    /// As `Hold`, and nobody waits for a reading where the last one was slow: who asks gets that
+    /// one, with its age, while the next is taken.
+    Apart(Duration),
 }
 
 /// One instance of a source.
@@ -110,10 +117,18 @@ pub enum Reason {
     Garbage,
     /// The system reported an error.
     Io,
+    /// The kernel is locked down, or forbids access to memory.
+    Lockdown,
     /// Only another user may read it.
     Permission,
+    /// The firmware rejected the request.
+    Rejected,
+    /// What is there is from so long ago that it may be wrong.
+    Stale,
     /// It did not answer before its deadline.
     Timeout,
+    /// The firmware's table has an unknown version.
+    UnknownTable,
     /// A version that is not known here.
     Unsupported,
 }
@@ -125,8 +140,12 @@ impl Reason {
             Self::Busy => "busy",
             Self::Garbage => "garbage",
             Self::Io => "io",
+            Self::Lockdown => "lockdown",
             Self::Permission => "permission",
+            Self::Rejected => "rejected",
+            Self::Stale => "stale",
             Self::Timeout => "timeout",
+            Self::UnknownTable => "unknown_table",
             Self::Unsupported => "unsupported",
         }
     }
@@ -139,7 +158,12 @@ impl ReadError {
             Cause::Busy => Reason::Busy,
             Cause::Garbage => Reason::Garbage,
             Cause::Absent | Cause::Io => Reason::Io,
+            Cause::Lockdown => Reason::Lockdown,
             Cause::Permission => Reason::Permission,
+            Cause::Rejected => Reason::Rejected,
+            Cause::Stale => Reason::Stale,
+            Cause::Timeout => Reason::Timeout,
+            Cause::UnknownTable => Reason::UnknownTable,
             Cause::Unsupported => Reason::Unsupported,
         }
     }

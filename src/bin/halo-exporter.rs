@@ -1,11 +1,11 @@
 //! Serves the metrics of one machine to Prometheus.
 
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use halo::cli::{self, Request};
 use halo::config::Config;
 use halo::sample::{Sampler, Snapshot};
@@ -84,38 +84,35 @@ struct Prepared {
 
 impl Prepared {
     fn new(config: &Config) -> anyhow::Result<Self> {
-        let web = Web::load(config.web.config_file.as_deref())?;
+        let web = load_web(config)?;
         let listeners = config.web.listen_address.iter().map(|address| listen(address));
         Ok(Self { web, listeners: listeners.collect::<anyhow::Result<_>>()? })
     }
 }
 
 fn listen(address: &str) -> anyhow::Result<TcpListener> {
-    let flag = || format!("--web.listen-address {address}");
-    let addresses: Vec<SocketAddr> = match address.strip_prefix(':') {
-        // As in Go: no host means all of them. A machine without IPv6 has only the second.
-        Some(port) => {
-            let port = port.parse().with_context(|| format!("{}: not a port", flag()))?;
-            vec![([0; 16], port).into(), ([0; 4], port).into()]
-        }
-        None => address
-            .to_socket_addrs()
-            .with_context(|| format!("{}: expected HOST:PORT, as 127.0.0.1:10395", flag()))?
-            .collect(),
-    };
+    let addresses = cli::addresses(address)?;
     TcpListener::bind(&addresses[..]).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            anyhow!("{}: the port is in use; `ss -ltnp` shows by whom, or choose another", flag())
-        }
-        _ => anyhow!("{}: {error}", flag()),
+        io::ErrorKind::AddrInUse => anyhow!(
+            "--web.listen-address {address}: the port is in use; `ss -ltnp` shows by whom, or choose another"
+        ),
+        io::ErrorKind::AddrNotAvailable => anyhow!(
+            "--web.listen-address {address}: none of this machine's addresses; `ip address` lists them"
+        ),
+        _ => anyhow!("--web.listen-address {address}: {error}; choose another"),
     })
 }
 
 fn check(config: &Config) -> anyhow::Result<ExitCode> {
-    match Web::load(config.web.config_file.as_deref()) {
+    match load_web(config) {
         Ok(_) => print("The configuration is valid.\n"),
         Err(error) => Ok(refuse(&error)),
     }
+}
+
+fn load_web(config: &Config) -> anyhow::Result<Web> {
+    Web::load(config.web.config_file.as_deref())
+        .map_err(|error| anyhow!("--web.config.file {error}"))
 }
 
 fn serve(config: &Config, prepared: Prepared) -> anyhow::Result<ExitCode> {
@@ -131,7 +128,8 @@ fn serve(config: &Config, prepared: Prepared) -> anyhow::Result<ExitCode> {
         // Without systemd there is nobody to notify, which is no error.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     };
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let served = runtime.block_on(async {
         let mut terminated = signal(SignalKind::terminate())?;
         let mut interrupted = signal(SignalKind::interrupt())?;
         let shutdown = async {
@@ -142,7 +140,10 @@ fn serve(config: &Config, prepared: Prepared) -> anyhow::Result<ExitCode> {
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         };
         serve::run(prepared.listeners, config, sampler, &prepared.web, ready, shutdown).await
-    })?;
+    });
+    // A password that is being compared, or a file on a network that is gone, is not waited for.
+    runtime.shutdown_background();
+    served?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -167,8 +168,7 @@ fn examine(config: &Config) -> anyhow::Result<ExitCode> {
 fn copy(config: &Config, directory: &std::path::Path) -> anyhow::Result<ExitCode> {
     let root = Arc::new(config.path.root().recording());
     snapshot(config, &root)?;
-    let written = capture::write(&root, directory)
-        .with_context(|| format!("--capture {}", directory.display()))?;
+    let written = capture::write(&root, directory).map_err(|error| anyhow!("--capture {error}"))?;
     print(&format!(
         "{} files, {} bytes: {directory}\nLook through it before you send it, then try it:\n  halo-exporter --once --path.procfs {directory}/proc --path.sysfs {directory}/sys --path.rootfs {directory}/root\n",
         written.files,

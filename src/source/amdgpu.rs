@@ -164,6 +164,27 @@ const CLOCK_LISTS: [(&str, &str); 5] = [
     ("pp_dpm_vclk", "media"),
 ];
 
+/// No card has a pebibyte.
+const LARGEST_MEMORY: u64 = 1 << 50;
+
+/// The values of `power/runtime_status` (`Documentation/ABI/testing/sysfs-devices-power`).
+const RUNTIME_STATUSES: [&str; 6] =
+    ["active", "error", "resuming", "suspended", "suspending", "unsupported"];
+
+/// The values of `power_dpm_force_performance_level` (`Documentation/gpu/amdgpu/thermal.rst`).
+pub(super) const PERFORMANCE_LEVELS: [&str; 10] = [
+    "auto",
+    "high",
+    "low",
+    "manual",
+    "perf_determinism",
+    "profile_exit",
+    "profile_min_mclk",
+    "profile_min_sclk",
+    "profile_peak",
+    "profile_standard",
+];
+
 #[derive(Default)]
 struct Amdgpu {
     cards: Registered<Option<Identity>>,
@@ -194,10 +215,14 @@ pub(super) fn is_card(name: &str) -> bool {
         .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Whether a device's `power/runtime_status` says that a read could wake it. The other states
-/// are `active`, `error` and `unsupported`, in which it is on.
-pub(super) fn is_asleep(runtime_status: &str) -> bool {
-    matches!(runtime_status, "suspended" | "suspending" | "resuming")
+/// Whether a read of a device wakes nothing, by its `power/runtime_status`. In the states `active`, `error` and `unsupported` it
+/// is on; a kernel without runtime power management has no such file, and its devices are on too.
+/// Where the state cannot be read, nothing is risked.
+pub(super) fn is_awake(runtime_status: &Result<String, ReadError>) -> bool {
+    match runtime_status {
+        Ok(status) => matches!(status.as_str(), "active" | "error" | "unsupported"),
+        Err(error) => error.is_absent(),
+    }
 }
 
 /// The value of a key in a uevent file.
@@ -222,12 +247,11 @@ struct Card<'a> {
 
 impl Card<'_> {
     fn read(mut self) {
-        let status = self.text("power/runtime_status");
-        if let Some(status) = &status {
-            self.samples.record(&RUNTIME_STATUS, [self.gpu, status], 1.0);
+        let status = self.root.read(&self.path("power/runtime_status"));
+        let awake = is_awake(&status);
+        if let Some(status) = self.one_of("power/runtime_status", status, &RUNTIME_STATUSES) {
+            self.samples.record(&RUNTIME_STATUS, [self.gpu, &status], 1.0);
         }
-        // A kernel without runtime power management has no such file, and its devices are awake.
-        let awake = !status.is_some_and(|status| is_asleep(&status));
         let table = if awake { self.table() } else { FirmwareTable::Absent };
         self.info(&table);
         if awake {
@@ -240,7 +264,9 @@ impl Card<'_> {
             if let Some(metrics) = decoded {
                 self.firmware(metrics);
             }
-            if let Some(level) = self.text("power_dpm_force_performance_level") {
+            let file = "power_dpm_force_performance_level";
+            let level = self.root.read(&self.path(file));
+            if let Some(level) = self.one_of(file, level, &PERFORMANCE_LEVELS) {
                 self.samples.record(&PERFORMANCE_LEVEL, [self.gpu, &level], 1.0);
             }
         }
@@ -253,6 +279,21 @@ impl Card<'_> {
     fn text(&mut self, file: &str) -> Option<String> {
         let text = self.samples.known(self.root.read(&self.path(file)))?;
         (!text.is_empty()).then_some(text)
+    }
+
+    /// A text that is one of those that the kernel documents.
+    fn one_of(
+        &mut self,
+        file: &str,
+        text: Result<String, ReadError>,
+        known: &[&str],
+    ) -> Option<String> {
+        let text = self.samples.known(text)?;
+        if known.contains(&text.as_str()) {
+            return Some(text);
+        }
+        self.samples.problem(self.root.not_a("documented value", &self.path(file), &text));
+        None
     }
 
     fn number<T: std::str::FromStr>(&mut self, file: &str) -> Option<T> {
@@ -297,9 +338,10 @@ impl Card<'_> {
         let size: Option<u64> = self.number(&format!("mem_info_{pool}_total"));
         let used: Option<u64> = self.number(&format!("mem_info_{pool}_used"));
         // An underflow shows as almost 2^64 (ROCm#5750 has -4096).
-        let largest = size.unwrap_or(u64::MAX / 2);
-        let size = size.filter(|&bytes| bytes > 0).map(|bytes| bytes as f64);
-        let used = used.filter(|&bytes| bytes <= largest).map(|bytes| bytes as f64);
+        let largest = size.unwrap_or(LARGEST_MEMORY).min(LARGEST_MEMORY);
+        let is_believed = size.is_none_or(|bytes| (1..=LARGEST_MEMORY).contains(&bytes));
+        let size = size.filter(|_| is_believed).map(|bytes| bytes as f64);
+        let used = used.filter(|&bytes| is_believed && bytes <= largest).map(|b| b as f64);
         self.samples.record(&MEMORY_SIZE, [self.gpu, pool], size);
         self.samples.record(&MEMORY_USED, [self.gpu, pool], used);
     }
@@ -364,8 +406,15 @@ impl Card<'_> {
     fn watts(&self, micro: u64) -> Option<f64> {
         const SMU14: [&str; 4] = ["0x150e", "0x1586", "0x1114", "0x1902"];
         let is_smu14 = SMU14.contains(&self.identity.device_id.as_str());
-        let fraction = (micro % 1_000_000) as f64 / 1000.0;
-        let watts = (micro / 1_000_000) as f64 + fraction / if is_smu14 { 100.0 } else { 256.0 };
+        let parts = if is_smu14 { 100 } else { 256 };
+        // A driver that prints true microwatts is not corrected.
+        let fraction = match micro % 1_000_000 {
+            wrong if wrong % 1000 == 0 && wrong / 1000 < parts => {
+                (wrong / 1000) as f64 / parts as f64
+            }
+            right => right as f64 / 1e6,
+        };
+        let watts = (micro / 1_000_000) as f64 + fraction;
         (watts > 0.0 && watts <= 1000.0).then_some(watts)
     }
 

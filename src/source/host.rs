@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
-use crate::root::{ReadError, Root};
+use crate::root::{ReadError, Root, is_word};
 use crate::source::{Cadence, Presence, Source, Stateless, absent_or};
 
 static INFO: Metric<5> = Metric::new(Def {
@@ -28,7 +28,7 @@ pub static SOURCE: Source = Source {
 };
 
 fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
-    absent_or(root.read("/proc/sys/kernel/osrelease"), |kernel| {
+    absent_or(root.word("/proc/sys/kernel/osrelease"), |kernel| {
         let os = samples
             .known(root.read("/etc/os-release"))
             .and_then(|text| value_of(&text, "PRETTY_NAME=").map(unquoted))
@@ -42,7 +42,7 @@ fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
         let mut dmi = |files: [&str; 2]| {
             let parts = files.map(|file| {
                 samples
-                    .known(root.read(&format!("/sys/class/dmi/id/{file}")))
+                    .known(root.word(&format!("/sys/class/dmi/id/{file}")))
                     .filter(|text| !PLACEHOLDERS.contains(&text.as_str()))
                     .unwrap_or_default()
             });
@@ -74,5 +74,7 @@ fn unquoted(value: &str) -> String {
 }
 
 fn value_of<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    text.lines().find_map(|line| line.strip_prefix(key))
+    text.lines()
+        .find_map(|line| line.strip_prefix(key))
+        .filter(|value| is_word(value.trim_matches(['\t', ' ', ':'])))
 }

@@ -94,12 +94,12 @@ impl Chip {
     /// Finds a chip's sensors, unless other sources read them.
     fn find(root: &Root, samples: &mut Samples, entry: &str) -> Option<Self> {
         let directory = format!("/sys/class/hwmon/{entry}");
-        let name = samples.known(root.read(&format!("{directory}/name")))?;
+        let name = samples.known(root.word(&format!("{directory}/name")))?;
         if name.is_empty() || FOREIGN.contains(&name.as_str()) {
             return None;
         }
         // The device is stable, the number of the hwmon is not.
-        let device = root.link(&format!("{directory}/device")).unwrap_or_else(|_| entry.to_owned());
+        let device = root.link(&format!("{directory}/device")).unwrap_or_default();
         let files = samples.known(root.list(&directory))?;
         let inputs = files.iter().filter_map(|file| file.strip_suffix("_input"));
         let sensors =
@@ -141,7 +141,7 @@ impl Sensor {
             return None;
         }
         let label = samples
-            .known(root.read(&format!("{directory}/{input}_label")))
+            .known(root.word(&format!("{directory}/{input}_label")))
             .filter(|label| !label.is_empty())
             .unwrap_or_else(|| input.to_owned());
         let kind = match (chip, label.as_str()) {

@@ -1,12 +1,13 @@
 //! The neural processing unit through the driver amdxdna.
 //!
-//! Kernel code: `drivers/accel/amdxdna`. Its activity and clock come from the graphics
-//! firmware's table, so the source `amdgpu` records those.
+//! Kernel code: `drivers/accel/amdxdna`. Its activity, clock and power come from the graphics
+//! firmware's table, so the source `amdgpu` records those; the power of this driver's own hwmon is
+//! the same once more.
 
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
 use crate::root::{ReadError, Root};
 use crate::source::amdgpu::{is_pci_address, uevent_value};
-use crate::source::shared::{POWER, TEMPERATURE, celsius_from_milli};
+use crate::source::shared::{TEMPERATURE, celsius_from_milli};
 use crate::source::{Cadence, Presence, Source, Stateless, absent_or};
 
 static INFO: Metric<3> = Metric::new(Def {
@@ -22,8 +23,8 @@ static INFO: Metric<3> = Metric::new(Def {
 /// The source `npu`.
 pub static SOURCE: Source = Source {
     name: "npu",
-    about: "Neural processing unit: identity, and power and temperature where the driver has sensors",
-    metrics: &[INFO.def(), POWER.def(), TEMPERATURE.def()],
+    about: "Neural processing unit: identity, and temperature where the driver has a sensor",
+    metrics: &[INFO.def(), TEMPERATURE.def()],
     default: true,
     cadence: Cadence::OnDemand,
     remedy: "No device of the driver amdxdna: `modprobe amdxdna` loads it (Linux 6.14 or later), and the BIOS can switch the unit off.",
@@ -37,8 +38,13 @@ fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
             let directory = format!("/sys/class/accel/{name}/device");
             let path = format!("{directory}/uevent");
             let Some(uevent) = samples.known(root.read(&path)) else { continue };
-            if uevent_value(&uevent, "DRIVER") != Some("amdxdna") {
-                continue;
+            match uevent_value(&uevent, "DRIVER") {
+                Some("amdxdna") => {}
+                Some(_) => continue,
+                None => {
+                    samples.problem(root.not_a("bound device's uevent", &path, &uevent));
+                    continue;
+                }
             }
             let Some(device) = uevent_value(&uevent, "PCI_SLOT_NAME").filter(is_pci_address) else {
                 samples.problem(root.not_a("PCI device's uevent", &path, &uevent));
@@ -46,7 +52,7 @@ fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
             };
             presence = Presence::Present;
             let mut text = |file: &str| {
-                samples.known(root.read(&format!("{directory}/{file}"))).unwrap_or_default()
+                samples.known(root.word(&format!("{directory}/{file}"))).unwrap_or_default()
             };
             let (name, firmware) = (text("vbnv"), text("fw_version"));
             samples.record(&INFO, [device, &name, &firmware], 1.0);
@@ -61,10 +67,7 @@ fn sensors(root: &Root, samples: &mut Samples, directory: &str, device: &str) {
     let chips = samples.known(root.list(&format!("{directory}/hwmon"))).unwrap_or_default();
     for chip in chips.iter().filter(|chip| chip.starts_with("hwmon")) {
         let path = |file: &str| format!("{directory}/hwmon/{chip}/{file}");
-        let micro: Option<u64> = samples.known(root.number(&path("power1_input")));
-        let watts = micro.map(|micro| micro as f64 / 1e6).filter(|&watts| watts <= 1000.0);
         let milli = samples.known(root.number(&path("temp1_input")));
-        samples.record(&POWER, [device, "npu"], watts);
         samples.record(&TEMPERATURE, [device, "npu"], milli.and_then(celsius_from_milli));
     }
 }

@@ -10,7 +10,7 @@ pub static POWER: Metric<2> = Metric::new(Def {
     unit: Unit::Watts,
     labels: &["device", "domain"],
     table: Table::Power,
-    from: "gpu_metrics average_socket_power, average_gfx_power, average_all_core_power (v2: average_cpu_power) and average_ipu_power; where the table has no socket power, power1_input or power1_average of the card's hwmon; power1_input of amdxdna's hwmon",
+    from: "gpu_metrics average_socket_power, average_gfx_power, average_all_core_power (v2: average_cpu_power) and average_ipu_power; where the table has no socket power, power1_input or power1_average of the card's hwmon",
 });
 
 /// Temperatures of the processor and its parts.

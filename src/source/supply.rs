@@ -27,13 +27,20 @@ pub static SOURCE: Source = Source {
     open: |_| vec![Box::new(Stateless(read))],
 };
 
+/// The kinds that are no connection to mains (`POWER_SUPPLY_TYPE_TEXT` in
+/// `drivers/power/supply/power_supply_sysfs.c`).
+const OTHERS: [&str; 5] = ["Battery", "BrickID", "UPS", "Unknown", "Wireless"];
+
 fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
     absent_or(root.list("/sys/class/power_supply"), |names| {
         let mut presence = Presence::Absent;
         for name in &names {
             let path = |file: &str| format!("/sys/class/power_supply/{name}/{file}");
-            let Some(kind) = samples.known(root.read(&path("type"))) else { continue };
-            if kind != "Mains" && kind != "USB" {
+            let Some(kind) = samples.known(root.word(&path("type"))) else { continue };
+            if kind != "Mains" && !kind.starts_with("USB") {
+                if !OTHERS.contains(&kind.as_str()) {
+                    samples.problem(root.not_a("kind of power supply", &path("type"), &kind));
+                }
                 continue;
             }
             presence = Presence::Present;

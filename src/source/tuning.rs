@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
-use crate::root::Root;
+use crate::root::{Root, is_word};
 use crate::source::{Cadence, Presence, Source, Stateless};
 
 pub mod checks;
@@ -168,7 +168,7 @@ pub fn settings(root: &Root, samples: &mut Samples) -> Settings {
         settings.number_is(name, number.map(|number| number as f64));
     }
     for (name, path) in TEXTS {
-        settings.text_is(name, samples.known(root.read(path)).filter(|text| is_word(text)));
+        settings.text_is(name, samples.known(root.word(path)));
     }
     for (name, path) in CHOICES {
         let text = samples.known(root.read(path));
@@ -202,11 +202,6 @@ impl Settings {
     }
 }
 
-/// A setting's value is one short word; anything else is no setting.
-fn is_word(text: &str) -> bool {
-    text.len() <= 64 && !text.contains(|c: char| c.is_control())
-}
-
 /// The choice in force of a list as `always [madvise] never`.
 fn chosen(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once('[')?;
@@ -221,8 +216,7 @@ fn of_all_policies(root: &Root, samples: &mut Samples, file: &str) -> Option<Str
     let mut values: Vec<String> = names
         .iter()
         .filter(|name| name.starts_with("policy"))
-        .filter_map(|name| samples.known(root.read(&format!("{CPUFREQ}/{name}/{file}"))))
-        .filter(|text| is_word(text))
+        .filter_map(|name| samples.known(root.word(&format!("{CPUFREQ}/{name}/{file}"))))
         .collect();
     values.sort();
     values.dedup();
@@ -237,7 +231,7 @@ fn performance_levels(root: &Root, samples: &mut Samples, settings: &mut Setting
         .iter()
         .filter_map(|device| {
             let path = format!("{device}/power_dpm_force_performance_level");
-            samples.known(root.read(&path)).filter(|text| is_word(text))
+            samples.known(root.word(&path))
         })
         .collect();
     levels.sort();
@@ -245,9 +239,10 @@ fn performance_levels(root: &Root, samples: &mut Samples, settings: &mut Setting
     settings.text_is("power_dpm_force_performance_level", Some(levels.join("+")));
 }
 
-/// Whether the value of a kernel parameter says nothing about the owner.
-pub fn is_public_kernel_parameter(name: &str) -> bool {
-    KERNEL_PARAMETERS.contains(&name)
+/// The part of a kernel command line that says nothing about the owner.
+pub fn public_kernel_parameters(line: &str) -> String {
+    let tokens = kernel_parameters(line).map(|(name, value)| format!("{name}={value}"));
+    tokens.collect::<Vec<_>>().join(" ")
 }
 
 /// The parameters on a kernel command line that matter, with their values; a parameter without
@@ -261,6 +256,6 @@ fn kernel_parameters(line: &str) -> impl Iterator<Item = (&str, &str)> {
     line.split(is_boundary).filter_map(|token| {
         let (name, value) = token.split_once('=').unwrap_or((token, "1"));
         let value = value.trim_matches('"');
-        (is_public_kernel_parameter(name) && is_word(value)).then_some((name, value))
+        (KERNEL_PARAMETERS.contains(&name) && is_word(value)).then_some((name, value))
     })
 }

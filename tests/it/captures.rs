@@ -110,3 +110,22 @@ fn power_of_hwmon_agrees_with_the_table_of_firmware() {
         assert!((table - hwmon).abs() <= tolerance, "{name}: {table} W and {hwmon} W");
     }
 }
+
+/// Real output of `ryzenadj -i` on two Strix Halo machines.
+#[test]
+fn ryzenadj_of_real_machines() {
+    use halo::source::power::{Limit, ryzenadj};
+    let folder = PathBuf::from(std::env::var_os("HALO_TEST_CAPTURES").unwrap()).join("ryzenadj");
+    let parse =
+        |name: &str| ryzenadj::parse(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap();
+    let laptop = parse("strix-halo-zbook-ultra-g1a.txt");
+    let limits =
+        [(Limit::Stapm, 60.0), (Limit::Fast, 60.0), (Limit::Slow, 20.0), (Limit::ApuSlow, 70.0)];
+    assert_eq!(laptop.limits(), limits);
+    assert_eq!(laptop.values(), [(Limit::Stapm, 4.272), (Limit::Fast, 6.396), (Limit::Slow, 4.24)]);
+    assert_eq!(laptop.temperature_limits(), [], "without its header the chip is not known");
+    let desktop = parse("strix-halo-desktop-partial.txt");
+    let limits =
+        [(Limit::Stapm, 120.0), (Limit::Fast, 140.0), (Limit::Slow, 120.0), (Limit::ApuSlow, 70.0)];
+    assert_eq!(desktop.limits(), limits);
+}

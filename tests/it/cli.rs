@@ -18,7 +18,7 @@ fn refused(output: &std::process::Output) -> String {
 
 #[test]
 fn wrong_flags_and_values_are_refused_in_one_line() {
-    let cases: [(&[&str], &[&str]); 14] = [
+    let cases: [(&[&str], &[&str]); 18] = [
         (&["--web.listen-adress=x"], &["--web.listen-adress", "did you mean"]),
         (&["--nonsense"], &["--nonsense", "--help"]),
         (&["positional"], &["positional", "--help"]),
@@ -26,6 +26,10 @@ fn wrong_flags_and_values_are_refused_in_one_line() {
         (&["--log.level=loud"], &["loud", "expected debug, info, warn, error"]),
         (&["--log.format=xml"], &["xml", "expected logfmt, json"]),
         (&["--web.listen-address=nonsense"], &["--web.listen-address nonsense", "HOST:PORT"]),
+        (&["--web.listen-address=nonsense", "--check-config"], &["nonsense", "HOST:PORT"]),
+        (&["--web.max-requests=-1"], &["--web.max-requests", "whole number"]),
+        (&["--web.telemetry-path=/a/../b"], &["--web.telemetry-path", "/metrics"]),
+        (&["--power.ryzenadj-command=/nowhere"], &["--power.ryzenadj-command /nowhere"]),
         (&["--web.listen-address=:99999"], &["--web.listen-address :99999", "port"]),
         (&["--web.telemetry-path=metrics"], &["--web.telemetry-path", "/metrics"]),
         (&["--web.telemetry-path=/-/ready"], &["--web.telemetry-path", "/-/ready"]),

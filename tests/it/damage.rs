@@ -136,6 +136,12 @@ fn check(
             let is_new_zero = *value == 0.0 && known.get(series) != Some(&0.0);
             assert!(!is_new_zero || may_become_zero(series, path), "{case}: new zero {series}");
         }
+        let is_absent = after.outcome == Ok(halo::source::Presence::Absent);
+        let has_failed = after.failures().next().is_some();
+        assert!(
+            !is_absent || has_failed || matches!(damage, Damage::Missing | Damage::Content(b"")),
+            "{case}: {source} is absent without a word"
+        );
         let is_reported = after.failures().any(|failure| failure.path().ends_with(&path[1..]));
         assert!(
             is_reported || !damage.is_always_a_problem(path),

@@ -126,6 +126,71 @@ fn a_source_that_begins_to_hang_costs_its_own_series_only() {
     }));
 }
 
+/// A driver that answers, but late each time: it is asked again and never waited for, and it is
+/// shown once it is on time.
+#[test]
+fn a_source_that_is_slow_again_and_again_costs_no_scrape_its_deadline() {
+    let copy = Copy::of(HOST);
+    let served = Served::start(machine_flags(copy.path()));
+    let content = fs::read(copy.path().join(TABLE)).unwrap();
+    copy.hang(TABLE.as_ref());
+    served.get("/metrics");
+    for _ in 0..3 {
+        // The reading ends after its deadline, and the next one hangs again.
+        copy.answer(TABLE.as_ref(), &content);
+        copy.hang(TABLE.as_ref());
+        let began = Instant::now();
+        assert!(served.get("/metrics").text().contains("halo_source_up{source=\"amdgpu\"} 0"));
+        assert!(began.elapsed() < halo::sample::DEADLINE, "waits for a source that is late");
+        std::thread::sleep(halo::sample::DEADLINE);
+    }
+    let said = served.logged().iter().filter(|line| line.contains("no answer")).count();
+    assert_eq!(said, 1, "one line a change of state");
+    copy.answer(TABLE.as_ref(), &content);
+    assert!(comes_true(|| {
+        served.get("/metrics").text().contains("halo_source_up{source=\"amdgpu\"} 1")
+    }));
+}
+
+/// The log's reader may go away, or its disk be full: that is no reason to stop measuring.
+#[test]
+fn a_log_that_cannot_be_written_stops_nothing() {
+    let copy = Copy::of(HOST);
+    let mut served = Served::start_without_reader_of_log(machine_flags(copy.path()));
+    fs::write(copy.clear("proc/meminfo".as_ref()), "garbage\n").unwrap();
+    assert!(served.get("/metrics").text().contains("halo_source_up{source=\"memory\"} 0"));
+    copy.restore(HOST, "proc/meminfo".as_ref());
+    assert!(served.get("/metrics").text().contains("halo_source_up{source=\"memory\"} 1"));
+    assert_eq!(served.stop(Signal::TERM), Some(0));
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let broken = Copy::of(HOST);
+    fs::write(broken.clear("proc/meminfo".as_ref()), "garbage\n").unwrap();
+    let mut once = crate::program::command();
+    let once = once.args(machine_flags(broken.path())).arg("--once").stderr(full).output();
+    assert!(once.unwrap().status.success());
+}
+
+/// A wrong password is compared for seconds where its hash is costly; nobody waits for that.
+#[test]
+fn sigterm_does_not_wait_for_a_password() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("web.yml");
+    // Of the word "halo", with 2^17 rounds.
+    let hash = "$2b$17$WJgTX7nqeGmtQ1VlXAl5auqXm6tP0C1oQeI6zQ2YkO5kQ1VqQe2iS";
+    fs::write(&file, format!("basic_auth_users:\n  user: {hash}\n")).unwrap();
+    let mut served = Served::start(["--web.config.file".into(), file.into_os_string()]);
+    let mut client = TcpStream::connect(served.address).unwrap();
+    client
+        .write_all(
+            b"GET /metrics HTTP/1.1\r\nHost: halo\r\nAuthorization: Basic dXNlcjp3cm9uZw==\r\n\r\n",
+        )
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    let began = Instant::now();
+    assert_eq!(served.stop(Signal::TERM), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+}
+
 #[test]
 fn sigterm_ends_it_cleanly_also_while_a_source_hangs_and_a_client_dawdles() {
     let copy = Copy::of(HOST);

@@ -1,5 +1,6 @@
 //! The integration tests: one program, one module a theme.
 
+#![allow(clippy::float_cmp, reason = "what goes in exactly comes out exactly")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod capture;
@@ -14,6 +15,7 @@ mod gpu_metrics;
 mod hosts;
 mod http;
 mod machine;
+mod power;
 mod program;
 #[cfg(feature = "real-tests")]
 mod real;

@@ -1,9 +1,10 @@
 //! The program as a process: started, asked, stopped.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
@@ -46,22 +47,36 @@ pub(crate) struct Served {
 
 impl Served {
     /// Starts the program on a free port and waits until it is ready.
-    pub(crate) fn start<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Self {
+    pub(crate) fn start<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Self {
+        let (served, sender, lines) = Self::launch(arguments);
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|l| sender.send(l)));
+        served
+    }
+
+    /// The same, with a log that nobody reads any more once it is ready.
+    pub(crate) fn start_without_reader_of_log<S: AsRef<OsStr>>(
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Self {
+        Self::launch(arguments).0
+    }
+
+    fn launch<S: AsRef<OsStr>>(
+        arguments: impl IntoIterator<Item = S>,
+    ) -> (Self, mpsc::Sender<String>, Lines<BufReader<ChildStderr>>) {
         let mut command = command();
         command.args(["--web.listen-address", "127.0.0.1:0"]).args(arguments);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let (sender, log) = mpsc::channel();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|l| sender.send(l)));
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut seen = String::new();
         let address = loop {
-            let line = log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("not ready: {seen}"));
+            let line = lines.next().unwrap_or_else(|| panic!("not ready: {seen}")).unwrap();
             if let Some((_, rest)) = line.split_once("://") {
                 break rest.split('/').next().unwrap().parse().unwrap();
             }
             seen.push_str(&line);
         };
-        Self { child, address, log: Mutex::new(log) }
+        let (sender, log) = mpsc::channel();
+        (Self { child, address, log: Mutex::new(log) }, sender, lines)
     }
 
     /// What it has logged since it was ready or since the last call.

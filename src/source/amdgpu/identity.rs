@@ -48,7 +48,7 @@ impl Identity {
         };
         let chips = samples.known(root.list(&format!("{device}/hwmon"))).unwrap_or_default();
         let mut text =
-            |file: &str| samples.known(root.read(&format!("{device}/{file}"))).unwrap_or_default();
+            |file: &str| samples.known(root.word(&format!("{device}/{file}"))).unwrap_or_default();
         let mut identity = Self {
             gpu: gpu.unwrap_or_default().to_owned(),
             hwmon: chips.into_iter().find(|chip| chip.starts_with("hwmon")),

@@ -7,7 +7,7 @@ use procfs::sys::kernel::Version;
 
 use crate::metric::Samples;
 use crate::root::Root;
-use crate::source::amdgpu::{is_asleep, is_card, uevent_value};
+use crate::source::amdgpu::{PERFORMANCE_LEVELS, is_awake, is_card, uevent_value};
 use crate::source::memory::bytes_of;
 use crate::source::tuning::Settings;
 
@@ -111,18 +111,6 @@ impl Machine {
 // than what is asked for, or no value at all.
 const GOVERNORS: &[&str] =
     &["conservative", "ondemand", "performance", "powersave", "schedutil", "userspace"];
-const PERFORMANCE_LEVELS: &[&str] = &[
-    "auto",
-    "high",
-    "low",
-    "manual",
-    "perf_determinism",
-    "profile_exit",
-    "profile_min_mclk",
-    "profile_min_sclk",
-    "profile_peak",
-    "profile_standard",
-];
 const PLATFORM_PROFILES: &[&str] = &[
     "balanced",
     "balanced-performance",
@@ -378,10 +366,11 @@ pub(super) fn awake_cards(root: &Root, samples: &mut Samples) -> Vec<String> {
         let device = format!("/sys/class/drm/{name}/device");
         let uevent = samples.known(root.read(&format!("{device}/uevent")));
         let ours = uevent.is_some_and(|text| uevent_value(&text, "DRIVER") == Some("amdgpu"));
-        let status = samples.known(root.read(&format!("{device}/power/runtime_status")));
-        if ours && !status.is_some_and(|status| is_asleep(&status)) {
+        let status = root.read(&format!("{device}/power/runtime_status"));
+        if ours && is_awake(&status) {
             devices.push(device);
         }
+        samples.known(status);
     }
     devices
 }
