@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use crate::config::Config;
-use crate::root::ReadError;
+use crate::root::{ReadError, Reason};
 use crate::sample::{Snapshot, SourceState, is_enabled};
-use crate::source::{Reason, SOURCES, Source};
+use crate::source::{SOURCES, Source};
 
 /// What the doctor found.
 #[derive(Debug)]
@@ -72,7 +72,9 @@ fn remedy(failure: &ReadError) -> String {
     match failure.reason() {
         Reason::Busy => "the device is suspended, in reset or busy: try again".to_owned(),
         Reason::Garbage => format!("`od -c {path} | head` shows what is in it"),
-        Reason::Io | Reason::Timeout => "`dmesg --level=err,warn` may say why".to_owned(),
+        Reason::Absent | Reason::Io | Reason::Timeout => {
+            "`dmesg --level=err,warn` may say why".to_owned()
+        }
         Reason::Permission => {
             format!("`sudo chmod o+r {path}` lets every user read it until the next boot")
         }

@@ -58,13 +58,13 @@ pub struct Entry {
 #[error("{}: {detail}", path.display())]
 pub struct ReadError {
     path: PathBuf,
-    cause: Cause,
+    reason: Reason,
     detail: String,
 }
 
-/// The kinds of [`ReadError`].
+/// The kinds of [`ReadError`]: the fixed set of values of the label `reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
+pub enum Reason {
     /// The file, its directory or its device is not there, or the device has no such sensor
     /// (ENOENT, ENOTDIR, ENODEV, ENXIO, EINVAL, ENODATA, EOPNOTSUPP): not a failure.
     Absent,
@@ -91,24 +91,43 @@ pub enum Cause {
     Unsupported,
 }
 
+impl Reason {
+    /// The value of the label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Busy => "busy",
+            Self::Garbage => "garbage",
+            Self::Io => "io",
+            Self::Lockdown => "lockdown",
+            Self::Permission => "permission",
+            Self::Rejected => "rejected",
+            Self::Stale => "stale",
+            Self::Timeout => "timeout",
+            Self::UnknownTable => "unknown_table",
+            Self::Unsupported => "unsupported",
+        }
+    }
+}
+
 impl ReadError {
     /// A failure that is none of the system's.
-    pub fn new(path: impl Into<PathBuf>, cause: Cause, detail: impl Into<String>) -> Self {
-        Self { path: path.into(), cause, detail: detail.into() }
+    pub fn new(path: impl Into<PathBuf>, reason: Reason, detail: impl Into<String>) -> Self {
+        Self { path: path.into(), reason, detail: detail.into() }
     }
 
     /// A file whose content cannot be believed.
     pub fn garbage(path: impl Into<PathBuf>, detail: impl Into<String>) -> Self {
-        Self::new(path, Cause::Garbage, detail)
+        Self::new(path, Reason::Garbage, detail)
     }
 
     /// A file whose content is of an unknown version.
     pub fn unsupported(path: impl Into<PathBuf>, detail: impl Into<String>) -> Self {
-        Self::new(path, Cause::Unsupported, detail)
+        Self::new(path, Reason::Unsupported, detail)
     }
 
     fn system(path: &Path, error: &io::Error) -> Self {
-        let cause = match Errno::from_io_error(error) {
+        let reason = match Errno::from_io_error(error) {
             Some(
                 Errno::NOENT
                 | Errno::NOTDIR
@@ -117,13 +136,13 @@ impl ReadError {
                 | Errno::INVAL
                 | Errno::NODATA
                 | Errno::OPNOTSUPP,
-            ) => Cause::Absent,
-            Some(Errno::BUSY | Errno::AGAIN | Errno::PERM) => Cause::Busy,
-            Some(Errno::ACCESS) => Cause::Permission,
-            Some(Errno::ISDIR) => Cause::Garbage,
-            _ => Cause::Io,
+            ) => Reason::Absent,
+            Some(Errno::BUSY | Errno::AGAIN | Errno::PERM) => Reason::Busy,
+            Some(Errno::ACCESS) => Reason::Permission,
+            Some(Errno::ISDIR) => Reason::Garbage,
+            _ => Reason::Io,
         };
-        Self { path: path.to_owned(), cause, detail: error.to_string() }
+        Self { path: path.to_owned(), reason, detail: error.to_string() }
     }
 
     /// The file.
@@ -132,13 +151,13 @@ impl ReadError {
     }
 
     /// What kind of failure it is.
-    pub fn cause(&self) -> Cause {
-        self.cause
+    pub fn reason(&self) -> Reason {
+        self.reason
     }
 
     /// Whether the file is simply not there.
     pub fn is_absent(&self) -> bool {
-        self.cause == Cause::Absent
+        self.reason == Reason::Absent
     }
 }
 
@@ -176,7 +195,7 @@ impl Root {
         self
     }
 
-    /// Makes one path fail with an error of the system that a test cannot cause otherwise: the
+    /// Makes one path fail with an error of the system that a test cannot reason otherwise: the
     /// tests may run as root, whom no file refuses, and no driver is there to answer EBUSY.
     #[must_use]
     pub fn failing(mut self, path: &str, errno: Errno) -> Self {

@@ -20,8 +20,8 @@ use tracing::{error, info, warn};
 
 use crate::config::Config;
 use crate::metric::{Def, Kind, Metric, Sample, Samples, Table, Unit};
-use crate::root::{Cause, ReadError, Root};
-use crate::source::{Cadence, Presence, Reader, Reason, SOURCES, Source};
+use crate::root::{ReadError, Reason, Root};
+use crate::source::{Cadence, Presence, Reader, SOURCES, Source};
 
 static BUILD: Metric<2> = Metric::new(Def {
     name: "halo_build_info",
@@ -505,14 +505,14 @@ impl Crew {
     }
 }
 
-type Failures = BTreeMap<PathBuf, Cause>;
+type Failures = BTreeMap<PathBuf, Reason>;
 
 /// Logs what fails now and did not before, and what works again: one line a change of state.
 fn log_changes(source: &Source, known: &Failures, reading: &Reading) -> Failures {
     let mut now = Failures::new();
     for failure in reading.failures() {
-        let is_new = known.get(failure.path()) != Some(&failure.cause());
-        let is_first = now.insert(failure.path().to_owned(), failure.cause()).is_none();
+        let is_new = known.get(failure.path()) != Some(&failure.reason());
+        let is_first = now.insert(failure.path().to_owned(), failure.reason()).is_none();
         if is_new && is_first {
             let reason = failure.reason().as_str();
             warn!(source = source.name, reason, "{failure}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::metric::{Def, Samples};
-use crate::root::{Cause, ReadError, Root};
+use crate::root::{ReadError, Root};
 
 pub mod amdgpu;
 pub mod cpu;
@@ -105,66 +105,5 @@ pub fn absent_or<T>(
         Ok(value) => read(value),
         Err(error) if error.is_absent() => Ok(Presence::Absent),
         Err(error) => Err(error),
-    }
-}
-
-/// Why a source fails: the fixed set of values of the label `reason`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
-    /// The device does not answer now: suspended, in reset, or busy.
-    Busy,
-    /// A file holds what the kernel does not document.
-    Garbage,
-    /// The system reported an error.
-    Io,
-    /// The kernel is locked down, or forbids access to memory.
-    Lockdown,
-    /// Only another user may read it.
-    Permission,
-    /// The firmware rejected the request.
-    Rejected,
-    /// What is there is from so long ago that it may be wrong.
-    Stale,
-    /// It did not answer before its deadline.
-    Timeout,
-    /// The firmware's table has an unknown version.
-    UnknownTable,
-    /// A version that is not known here.
-    Unsupported,
-}
-
-impl Reason {
-    /// The value of the label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Busy => "busy",
-            Self::Garbage => "garbage",
-            Self::Io => "io",
-            Self::Lockdown => "lockdown",
-            Self::Permission => "permission",
-            Self::Rejected => "rejected",
-            Self::Stale => "stale",
-            Self::Timeout => "timeout",
-            Self::UnknownTable => "unknown_table",
-            Self::Unsupported => "unsupported",
-        }
-    }
-}
-
-impl ReadError {
-    /// The reason that this error is shown with.
-    pub fn reason(&self) -> Reason {
-        match self.cause() {
-            Cause::Busy => Reason::Busy,
-            Cause::Garbage => Reason::Garbage,
-            Cause::Absent | Cause::Io => Reason::Io,
-            Cause::Lockdown => Reason::Lockdown,
-            Cause::Permission => Reason::Permission,
-            Cause::Rejected => Reason::Rejected,
-            Cause::Stale => Reason::Stale,
-            Cause::Timeout => Reason::Timeout,
-            Cause::UnknownTable => Reason::UnknownTable,
-            Cause::Unsupported => Reason::Unsupported,
-        }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::root::Reason;
 use crate::sample::{Snapshot, SourceState};
-use crate::source::Reason;
 
 const STYLE: &str = "
 :root { color-scheme: light dark }

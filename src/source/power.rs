@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
 use crate::process::{Failure, Program};
-use crate::root::{Cause, ReadError, Root};
+use crate::root::{ReadError, Reason, Root};
 use crate::source::{Cadence, Presence, Reader, Source};
 
 pub mod pm_table;
@@ -214,12 +214,12 @@ impl Power {
             .map_err(|_| ReadError::garbage(root.locate(VERSION), "is no 32-bit number"))?;
         let bytes = root.bytes(TABLE)?;
         pm_table::parse(u32::from_le_bytes(version), &bytes).map(Some).map_err(|refusal| {
-            let (path, cause) = match refusal {
-                pm_table::Refusal::Empty => (TABLE, Cause::Rejected),
-                pm_table::Refusal::UnknownVersion(_) => (VERSION, Cause::UnknownTable),
-                _ => (TABLE, Cause::Garbage),
+            let (path, reason) = match refusal {
+                pm_table::Refusal::Empty => (TABLE, Reason::Rejected),
+                pm_table::Refusal::UnknownVersion(_) => (VERSION, Reason::UnknownTable),
+                _ => (TABLE, Reason::Garbage),
             };
-            ReadError::new(root.locate(path), cause, refusal.to_string())
+            ReadError::new(root.locate(path), reason, refusal.to_string())
         })
     }
 
@@ -229,13 +229,13 @@ impl Power {
         if age > OLDEST_FILE {
             return Err(ReadError::new(
                 root.locate(&self.helper_file),
-                Cause::Stale,
+                Reason::Stale,
                 "was written long ago; `systemctl status halo-ryzenadj.timer` says why",
             ));
         }
         let text = root.read(&self.helper_file)?;
-        ryzenadj::parse(&text).map(Some).map_err(|(cause, detail)| {
-            ReadError::new(root.locate(&self.helper_file), cause, detail)
+        ryzenadj::parse(&text).map(Some).map_err(|(reason, detail)| {
+            ReadError::new(root.locate(&self.helper_file), reason, detail)
         })
     }
 
@@ -243,16 +243,16 @@ impl Power {
         let Some(program) = &mut self.program else { return Ok(None) };
         let path = program.path().to_owned();
         let output = program.run().map_err(|failure| {
-            let cause = match failure {
-                Failure::NotStarted(_) => Cause::Io,
-                Failure::Deadline(_) | Failure::StillThere => Cause::Timeout,
+            let reason = match failure {
+                Failure::NotStarted(_) => Reason::Io,
+                Failure::Deadline(_) | Failure::StillThere => Reason::Timeout,
             };
-            ReadError::new(path.clone(), cause, failure.to_string())
+            ReadError::new(path.clone(), reason, failure.to_string())
         })?;
         // The exit code tells nothing: 0 also where there is no table, 251 with a whole header.
         ryzenadj::parse(&format!("{}\n{}", output.stderr, output.stdout))
             .map(Some)
-            .map_err(|(cause, detail)| ReadError::new(path, cause, detail))
+            .map_err(|(reason, detail)| ReadError::new(path, reason, detail))
     }
 }
 

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use halo::config::Config;
-use halo::root::{Opened, ReadError, Root};
+use halo::root::{Opened, ReadError, Reason, Root};
 use halo::sample::Sampler;
-use halo::source::{Reason, SOURCES, selfstat};
+use halo::source::{SOURCES, selfstat};
 use rustix::io::Errno;
 
 use crate::machine::{self, Copy, Readings, files_below, fixtures};

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use halo::config::Config;
 use halo::metric::Samples;
-use halo::root::Root;
+use halo::root::{Reason, Root};
 use halo::source::power::pm_table::{self, Refusal};
 use halo::source::power::{Limit, ryzenadj};
-use halo::source::{Presence, Reader, Reason, power, rapl};
+use halo::source::{Presence, Reader, power, rapl};
 use rustix::io::Errno;
 
 use crate::machine::{Copy, fixtures};

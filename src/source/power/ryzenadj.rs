@@ -3,12 +3,12 @@
 //! Rows are printed as `"| %-19s | %9.3lf | %-18s |\n"` (`RyzenAdj`, `main.c`); which rows there
 //! are changed over its versions, so they are taken by name.
 
-use crate::root::Cause;
+use crate::root::Reason;
 
 use super::{Limit, Readings};
 
 /// What a text of `ryzenadj -i` says: readings, or why there are none.
-pub fn parse(text: &str) -> Result<Readings, (Cause, &'static str)> {
+pub fn parse(text: &str) -> Result<Readings, (Reason, &'static str)> {
     let mut readings = Readings::default();
     let is_strix_halo = text.lines().any(|line| {
         let line = line.trim().to_ascii_lowercase();
@@ -41,34 +41,34 @@ pub fn parse(text: &str) -> Result<Readings, (Cause, &'static str)> {
 }
 
 /// Texts that `ryzenadj` prints where it fails, the most telling first.
-const FAILURES: [(&str, Cause, &str); 18] = [
-    ("rejected - busy", Cause::Busy, "the SMU is busy"),
-    ("was rejected", Cause::Rejected, "the SMU rejected the request"),
-    ("refresh_table failed", Cause::Rejected, "the SMU did not fill the table"),
-    ("Unable to refresh power metric table", Cause::Rejected, "the SMU did not fill the table"),
-    ("is unsupported", Cause::Unsupported, "the SMU does not support the request"),
-    ("Not AMD processor", Cause::Unsupported, "not an AMD processor"),
-    ("Unsupported family", Cause::Unsupported, "ryzenadj does not know this processor"),
-    ("Only Ryzen Mobile Series", Cause::Unsupported, "ryzenadj does not know this processor"),
-    ("unsupported model", Cause::Unsupported, "ryzenadj does not know this processor"),
-    ("check secure boot", Cause::Lockdown, "the kernel is locked down: secure boot"),
-    ("Unable to get memory access", Cause::Lockdown, "the kernel forbids /dev/mem: iomem=relaxed"),
-    ("Unable to init power metric table", Cause::Lockdown, "the kernel forbids /dev/mem"),
-    ("check permission", Cause::Permission, "ryzenadj must run as root"),
-    ("Unable to get PCI Obj", Cause::Permission, "ryzenadj must run as root"),
-    ("Unable to get NB Obj", Cause::Permission, "ryzenadj must run as root"),
-    ("pci_alloc failed", Cause::Permission, "ryzenadj must run as root"),
-    ("Unable to get pci device", Cause::Permission, "ryzenadj must run as root"),
-    ("Unable to init ryzenadj", Cause::Permission, "ryzenadj could not start: is it root?"),
+const FAILURES: [(&str, Reason, &str); 18] = [
+    ("rejected - busy", Reason::Busy, "the SMU is busy"),
+    ("was rejected", Reason::Rejected, "the SMU rejected the request"),
+    ("refresh_table failed", Reason::Rejected, "the SMU did not fill the table"),
+    ("Unable to refresh power metric table", Reason::Rejected, "the SMU did not fill the table"),
+    ("is unsupported", Reason::Unsupported, "the SMU does not support the request"),
+    ("Not AMD processor", Reason::Unsupported, "not an AMD processor"),
+    ("Unsupported family", Reason::Unsupported, "ryzenadj does not know this processor"),
+    ("Only Ryzen Mobile Series", Reason::Unsupported, "ryzenadj does not know this processor"),
+    ("unsupported model", Reason::Unsupported, "ryzenadj does not know this processor"),
+    ("check secure boot", Reason::Lockdown, "the kernel is locked down: secure boot"),
+    ("Unable to get memory access", Reason::Lockdown, "the kernel forbids /dev/mem: iomem=relaxed"),
+    ("Unable to init power metric table", Reason::Lockdown, "the kernel forbids /dev/mem"),
+    ("check permission", Reason::Permission, "ryzenadj must run as root"),
+    ("Unable to get PCI Obj", Reason::Permission, "ryzenadj must run as root"),
+    ("Unable to get NB Obj", Reason::Permission, "ryzenadj must run as root"),
+    ("pci_alloc failed", Reason::Permission, "ryzenadj must run as root"),
+    ("Unable to get pci device", Reason::Permission, "ryzenadj must run as root"),
+    ("Unable to init ryzenadj", Reason::Permission, "ryzenadj could not start: is it root?"),
 ];
 
-fn reason(text: &str) -> (Cause, &'static str) {
+fn reason(text: &str) -> (Reason, &'static str) {
     let known = FAILURES.iter().find(|(part, ..)| text.contains(part));
-    if let Some((_, cause, detail)) = known {
-        return (*cause, detail);
+    if let Some((_, reason, detail)) = known {
+        return (*reason, detail);
     }
     if text.contains("PM Table Version") {
-        return (Cause::UnknownTable, "ryzenadj does not know this version of the power table");
+        return (Reason::UnknownTable, "ryzenadj does not know this version of the power table");
     }
-    (Cause::Garbage, "holds no row of ryzenadj -i with a number")
+    (Reason::Garbage, "holds no row of ryzenadj -i with a number")
 }
