@@ -53,6 +53,12 @@ impl Machine {
         f64::from(u32::from_le_bytes(table[offset..offset + 4].try_into().unwrap()))
     }
 
+    /// A float of the table of `ryzen_smu`, by its offset.
+    fn float(&self, offset: usize) -> f64 {
+        let table = fs::read(self.0.join("sys/kernel/ryzen_smu_drv/pm_table")).unwrap();
+        f64::from(f32::from_le_bytes(table[offset..offset + 4].try_into().unwrap()))
+    }
+
     /// The value of a file of the hwmon chip with this name.
     fn hwmon(&self, chip: &str, file: &str) -> f64 {
         (0..16)
@@ -82,6 +88,14 @@ impl Machine {
             let query = format!(r#"halo_throttle_residency_total{{limiter="{limiter}"}}"#);
             all.push((query, self.long(offset)));
         }
+        for (offset, limit) in (0..).step_by(8).zip(["stapm", "fast", "slow"]) {
+            let query =
+                |family: &str| format!(r#"halo_power_limit{family}_watts{{limit="{limit}"}}"#);
+            all.push((query(""), self.float(offset)));
+            all.push((query("_value"), self.float(offset + 4)));
+        }
+        let package = self.number("sys/class/powercap/intel-rapl:0/energy_uj") / 1e6;
+        all.push((r#"halo_energy_joules_total{domain="package"}"#.to_owned(), package));
         for pool in ["vram", "gtt"] {
             for (family, file) in [("size", "total"), ("used", "used")] {
                 let query = format!(r#"halo_gpu_memory_{family}_bytes{{pool="{pool}"}}"#);
@@ -291,8 +305,10 @@ fn prometheus_shows_what_the_files_of_the_machine_say() {
     let sources = scene.series("halo_source_up == 1");
     let mut sources: Vec<_> = sources.iter().map(|one| one.metric["source"].as_str()).collect();
     sources.sort_unstable();
-    let expected =
-        ["amdgpu", "cpu", "host", "hwmon", "memory", "npu", "pressure", "selfstat", "tuning"];
+    let expected = [
+        "amdgpu", "cpu", "host", "hwmon", "memory", "npu", "power", "pressure", "rapl", "selfstat",
+        "tuning",
+    ];
     assert_eq!(sources, expected, "a desktop has no supply");
     assert_eq!(scene.series("halo_source_up == 0").len(), 0);
     assert_eq!(scene.series("halo_source_failure").len(), 0);
