@@ -19,5 +19,6 @@ mod power;
 mod program;
 #[cfg(feature = "real-tests")]
 mod real;
+mod rules;
 mod tidy;
 mod web_config;

@@ -4,10 +4,12 @@
 //! Behind the feature `real-tests`, because plain `cargo test` must need nothing. `.ci/run`
 //! installs the programs; without them these tests fail and say which one is missing.
 
+mod alerts;
 mod helper;
 mod process;
 mod prometheus;
 mod promtool;
+mod rules;
 mod systemd;
 mod unit;
 
