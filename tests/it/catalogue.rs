@@ -158,7 +158,22 @@ The tables of `gpu_metrics` that halo knows are v2.0, v2.1, v2.2, v2.3, v2.4 (AP
         )
         .unwrap();
     }
-    text
+    text + &recorded_section()
+}
+
+/// The names that Prometheus computes with the shipped rules.
+fn recorded_section() -> String {
+    let path = "configs/prometheus/rules/recording.yml";
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let rules = std::fs::read_to_string(rules).unwrap();
+    let names: BTreeSet<&str> =
+        rules.lines().filter_map(|line| line.trim().strip_prefix("- record: ")).collect();
+    assert!(!names.is_empty());
+    let list: Vec<String> = names.iter().map(|name| format!("- `{name}`\n")).collect();
+    format!(
+        "\n## Recording rules\n\nComputed by Prometheus with `{path}`, which says what each means; `docs/alerts.md` says how they are used.\n\n{}",
+        list.concat()
+    )
 }
 
 fn tuning_document() -> String {

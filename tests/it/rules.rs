@@ -267,8 +267,11 @@ fn every_recording_rule_has_unit_tests() {
     for (_, file) in unit_tests() {
         for test in file.tests {
             for check in test.expressions {
-                let mut names = metric_names(&check.expr).into_iter();
-                let name = names.next().unwrap().to_owned();
+                // The others look at when an alert fires.
+                let Some(name) = metric_names(&check.expr).first().map(|&name| name.to_owned())
+                else {
+                    continue;
+                };
                 if check.exp_samples.is_empty() && test.input_series.is_empty() {
                     gives_nothing.insert(name.clone());
                 }
