@@ -225,6 +225,11 @@ pub(super) fn is_awake(runtime_status: &Result<String, ReadError>) -> bool {
     }
 }
 
+/// Whether a number of bytes can be the size of a pool of memory.
+pub(super) fn is_memory_size(bytes: u64) -> bool {
+    (1..=LARGEST_MEMORY).contains(&bytes)
+}
+
 /// The value of a key in a uevent file.
 pub(super) fn uevent_value<'a>(uevent: &'a str, key: &str) -> Option<&'a str> {
     uevent.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
@@ -339,7 +344,7 @@ impl Card<'_> {
         let used: Option<u64> = self.number(&format!("mem_info_{pool}_used"));
         // An underflow shows as almost 2^64 (ROCm#5750 has -4096).
         let largest = size.unwrap_or(LARGEST_MEMORY).min(LARGEST_MEMORY);
-        let is_believed = size.is_none_or(|bytes| (1..=LARGEST_MEMORY).contains(&bytes));
+        let is_believed = size.is_none_or(is_memory_size);
         let size = size.filter(|_| is_believed).map(|bytes| bytes as f64);
         let used = used.filter(|&bytes| is_believed && bytes <= largest).map(|b| b as f64);
         self.samples.record(&MEMORY_SIZE, [self.gpu, pool], size);

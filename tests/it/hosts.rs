@@ -69,3 +69,32 @@ fn a_suspended_card_is_not_read() {
         ["device", "power/runtime_status", "revision", "uevent", "vbios_version", "hwmon"];
     assert_eq!(touched, harmless);
 }
+
+/// A fraction that the driver's mistake cannot have made is taken as it is.
+#[test]
+fn power_of_a_driver_without_the_mistake_is_not_corrected() {
+    let copy = Copy::of("strix-halo-zbook-64g");
+    copy.clear("sys/class/drm/card1/device/gpu_metrics".as_ref());
+    let chips = copy.path().join("sys/class/drm/card1/device/hwmon");
+    let chip = std::fs::read_dir(chips).unwrap().next().unwrap().unwrap().file_name();
+    let file = format!("sys/class/drm/card1/device/hwmon/{}/power1_average", chip.display());
+    // 9.87 W as it is, and as amdgpu prints it for SMU 14: hundredths as thousandths.
+    for text in ["9870000\n", "9087000\n"] {
+        std::fs::write(copy.clear(file.as_ref()), text).unwrap();
+        let series = machine::all_series(&machine::read(&copy.root()));
+        let watts = series[r#"halo_power_watts{device="0000:c3:00.0",domain="socket"}"#];
+        assert!((watts - 9.87).abs() < 1e-9, "{text}: {watts}");
+    }
+}
+
+#[test]
+fn a_size_of_memory_that_cannot_be_is_unknown_and_judges_nothing() {
+    let copy = Copy::of("strix-halo-zbook-64g");
+    let size = "sys/class/drm/card1/device/mem_info_vram_total";
+    std::fs::write(copy.clear(size.as_ref()), format!("{}\n", u64::MAX)).unwrap();
+    let series = machine::all_series(&machine::read(&copy.root()));
+    let is_there = |text: &str| series.keys().any(|name| name.contains(text));
+    assert!(!is_there(r#"pool="vram""#), "neither the size nor what is used of it");
+    assert!(is_there(r#"pool="gtt""#));
+    assert!(!is_there("carve_out"), "no verdict from a value that is unknown");
+}

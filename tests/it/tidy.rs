@@ -128,7 +128,9 @@ fn texts_have_one_sentence_a_line_and_no_path_of_a_builder() {
                 next.is_some_and(char::is_uppercase) && !before.is_some_and(|c| c.is_ascii_digit())
             });
             assert!(!is_prose || ends.count() == 0, "{file}:{}: two sentences", number + 1);
-            assert!(!line.contains("/root/"), "{file}:{}: a path of a builder", number + 1);
+            // Written in pieces, as the marks above.
+            let home = ["/ro", "ot/"].concat();
+            assert!(!line.contains(&home), "{file}:{}: a path of a builder", number + 1);
         }
     }
 }

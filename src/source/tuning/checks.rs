@@ -7,7 +7,7 @@ use procfs::sys::kernel::Version;
 
 use crate::metric::Samples;
 use crate::root::Root;
-use crate::source::amdgpu::{PERFORMANCE_LEVELS, is_awake, is_card, uevent_value};
+use crate::source::amdgpu::{PERFORMANCE_LEVELS, is_awake, is_card, is_memory_size, uevent_value};
 use crate::source::memory::bytes_of;
 use crate::source::tuning::Settings;
 
@@ -94,8 +94,8 @@ impl Machine {
         if let Some(device) = awake_cards(root, samples).iter().find(|device| is_apu(device)) {
             let mut number =
                 |file: &str| samples.known(root.number::<u64>(&format!("{device}/{file}")));
-            machine.vram = number("mem_info_vram_total").filter(|&bytes| bytes > 0);
-            machine.gtt = number("mem_info_gtt_total").filter(|&bytes| bytes > 0);
+            machine.vram = number("mem_info_vram_total").filter(|&bytes| is_memory_size(bytes));
+            machine.gtt = number("mem_info_gtt_total").filter(|&bytes| is_memory_size(bytes));
         }
         machine
     }
