@@ -1,0 +1,20 @@
+//! What a run is: the texts that the recorder writes and everything else reads.
+//!
+//! Here are types alone: nothing here opens a file. `docs/archive.md` describes the directory of
+//! a run; its format is a promise, so a field is added with a default and none changes its meaning.
+
+pub mod environment;
+pub mod journal;
+pub mod manifest;
+
+pub use environment::Environment;
+pub use manifest::Manifest;
+
+/// The file of a run directory that says what the run is.
+pub const MANIFEST: &str = "manifest.json";
+
+/// The file of a run directory that grows while the run lasts.
+pub const JOURNAL: &str = "journal.jsonl";
+
+/// The directory of a run directory that holds what the tool itself said, untouched.
+pub const RAW: &str = "raw";

@@ -1,0 +1,308 @@
+//! `manifest.json`: what was run, on what, how it ended and what came out.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Environment;
+
+/// The version of the archive's format that this halo writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A tag's name and, where it has one, its value.
+pub type Tags = BTreeMap<String, Option<String>>;
+
+/// What a run is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of the archive's format.
+    pub schema_version: u32,
+    /// `UUIDv7` of the run, which the command sees as `HALO_RUN_ID`.
+    pub id: String,
+    /// The name of the run directory when it was made.
+    pub name: String,
+    /// Which subcommand made the run.
+    pub kind: Kind,
+    /// The campaign that the run is a cell of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<String>,
+    /// Where the samples came from.
+    pub origin: Origin,
+    /// How far it got.
+    pub state: State,
+    /// Whether results were found in the tool's output.
+    pub results: Results,
+    /// Why the state is what it is, and what else went wrong: one sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+    /// When the recording began.
+    pub started: Timestamp,
+    /// When the recording ended; absent while it lasts, and where halo was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// What the user says about it.
+    pub tags: Tags,
+    /// Remarks that were added later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+    /// The command.
+    pub command: Command,
+    /// The tool that was recognized.
+    pub tool: Tool,
+    /// The models that the command names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<Model>,
+    /// What computes, as the tool says: `ROCm`, `Vulkan`, `CPU`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
+    /// One value a case and metric: the mean over its repetitions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub summary: Vec<Summary>,
+    /// What each case was measured with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cases: Vec<Case>,
+    /// How the machine was sampled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
+    /// What the figures are worth; absent where nobody judged them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// The files beside this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<File>,
+    /// The halo that recorded it.
+    pub recorder: Recorder,
+    /// The machine before the command.
+    #[serde(default)]
+    pub environment_at_start: Environment,
+    /// The machine after it; absent while it lasts, and where halo was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment_at_end: Option<Environment>,
+}
+
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum $name { $($(#[$what])* #[serde(rename = $word)] $variant,)* }
+
+        impl $name {
+            /// Every value, as it stands in the archive.
+            pub const WORDS: &[&str] = &[$($word),*];
+
+            /// The value as it stands in the archive.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// Which subcommand made a run.
+    Kind {
+        /// `halo-record benchmark`.
+        Benchmark = "benchmark",
+        /// `halo-record eval`.
+        Eval = "eval",
+        /// `halo-record run`.
+        Run = "run",
+    }
+}
+
+words! {
+    /// How far a run got.
+    State {
+        /// The recording lasts, or halo was killed: only the lock tells.
+        Running = "running",
+        /// The command ended and its own output agrees that it succeeded.
+        Complete = "complete",
+        /// The command failed.
+        Failed = "failed",
+        /// The user or a signal ended the command.
+        Cancelled = "cancelled",
+        /// halo itself was killed or lost its power.
+        Interrupted = "interrupted",
+    }
+}
+
+words! {
+    /// Whether results were found in the tool's output.
+    Results {
+        /// They were.
+        Parsed = "parsed",
+        /// The command is of no known tool, or gave none.
+        None = "none",
+        /// The output is there and could not be understood.
+        Unparsed = "unparsed",
+    }
+}
+
+words! {
+    /// Where the samples of a run came from.
+    Origin {
+        /// halo sampled the machine meanwhile and wrote them at the end.
+        Recorded = "recorded",
+        /// They were saved from the journal of a run that was interrupted.
+        Recovered = "recovered",
+        /// Somebody else ran it; there are no samples.
+        Imported = "imported",
+    }
+}
+
+/// A remark.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// When it was made.
+    pub time: Timestamp,
+    /// What it says.
+    pub text: String,
+}
+
+/// The command of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// What the user asked for. Bytes that are not UTF-8 are replaced, here and below.
+    pub asked: Vec<String>,
+    /// What was executed: the same with output flags, or with what a container needs.
+    pub executed: Vec<String>,
+    /// Where.
+    pub directory: String,
+    /// When it was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    /// When it had ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
+    /// The exit code that it gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+}
+
+/// The tool that a command runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// Its name, as `llama-bench`; the program's name where the tool is unknown.
+    pub name: String,
+    /// What it says of its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// A model file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// Its name: what its metadata say, else the file's.
+    pub name: String,
+    /// The file, as the command names it.
+    pub file: String,
+    /// Its size in bytes, all parts of a split model together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Its hash, where the user asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Short metadata of its header, as `general.architecture`; no arrays.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, serde_json::Value>,
+}
+
+/// One figure of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The benchmark or eval in the run.
+    pub task: String,
+    /// What was measured in it, as `pp512`.
+    pub case: String,
+    /// As `tokens_per_second`.
+    pub metric: String,
+    /// The unit of the value, as `1/s`; empty for a number without one.
+    pub unit: String,
+    /// The mean over the repetitions.
+    pub mean: f64,
+    /// The sample standard deviation, where there are two repetitions or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_deviation: Option<f64>,
+    /// How many repetitions there were.
+    pub repetitions: usize,
+}
+
+/// What one case was measured with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Case {
+    /// The benchmark or eval in the run.
+    pub task: String,
+    /// The case.
+    pub case: String,
+    /// What the tool says about it; fields that halo does not know are kept.
+    pub parameters: BTreeMap<String, serde_json::Value>,
+}
+
+/// How the machine was sampled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sampling {
+    /// The interval that was asked for.
+    pub interval_seconds: f64,
+    /// The sources that were read.
+    pub sources: Vec<String>,
+    /// Samples that were taken.
+    pub ticks: u64,
+    /// Samples that were due and left out, because the one before took too long.
+    pub skipped: u64,
+    /// The mean time from when a sample was due to when it began.
+    pub mean_lateness_seconds: f64,
+    /// The longest such time.
+    pub max_lateness_seconds: f64,
+    /// The mean time that a sample took.
+    pub mean_cost_seconds: f64,
+}
+
+/// What the figures of a run are worth.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// `clean`, `flagged` or `unknown`.
+    pub label: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<Flag>,
+}
+
+/// A reason that flags a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Flag {
+    /// As `power-capped`.
+    pub reason: String,
+    /// The figures, in a sentence.
+    pub evidence: String,
+}
+
+/// A file of a run directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Its path in the directory.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its hash, in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// The halo that recorded a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorder {
+    /// Its version.
+    pub version: String,
+    /// The revision of its source; empty where that is not known.
+    pub revision: String,
+}

@@ -1,0 +1,114 @@
+//! The tools whose output halo understands, all in [`TOOLS`].
+//!
+//! A tool only adds output flags and reads what the program printed; it never changes what is
+//! measured, opens no file and starts no process.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::run::manifest::Case;
+
+pub mod llama_bench;
+
+/// Every tool.
+pub static TOOLS: &[&dyn Tool] = &[&llama_bench::LlamaBench];
+
+/// A benchmark or eval program.
+pub trait Tool: Sync {
+    /// Its name, as `llama-bench`.
+    fn name(&self) -> &'static str;
+
+    /// Where in a command line the tool's program stands, where it does: behind `env`, `taskset`
+    /// or `toolbox run` too.
+    fn recognizes(&self, argv: &[OsString]) -> Option<usize>;
+
+    /// Adds the flags that make the tool print what [`Tool::parse`] reads. `help` is what the
+    /// program says to `--help`, where it was asked successfully.
+    fn prepare(&self, plan: &mut Plan, help: Option<&str>);
+
+    /// The model files that the command line names.
+    fn models(&self, argv: &[OsString]) -> Vec<PathBuf>;
+
+    /// Reads what the program printed.
+    fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError>;
+}
+
+/// The command line that will be executed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The command line.
+    pub argv: Vec<OsString>,
+    /// Where in it the tool's program stands.
+    pub program: usize,
+    /// Whether a line of standard error is for halo and not for the screen; the line's beginning,
+    /// as `{"build_commit"`. It is archived all the same.
+    pub hidden: Option<&'static str>,
+    /// What was added, for the user: one sentence.
+    pub note: Option<String>,
+}
+
+/// What a program printed.
+#[derive(Debug, Clone, Copy)]
+pub struct Outputs<'a> {
+    /// The command line that was executed.
+    pub argv: &'a [OsString],
+    /// Where in it the tool's program stands.
+    pub program: usize,
+    /// Standard output.
+    pub stdout: &'a [u8],
+    /// Standard error.
+    pub stderr: &'a [u8],
+}
+
+/// What was found in a tool's output.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Parsed {
+    /// The version that the tool says it is.
+    pub version: Option<String>,
+    /// What computes, as the tool says.
+    pub backend: Option<String>,
+    /// The figures.
+    pub rows: Vec<Row>,
+    /// What each case was measured with.
+    pub cases: Vec<Case>,
+    /// Why the run failed although the program may have exited with 0.
+    pub failure: Option<String>,
+}
+
+/// One figure: a line of `results.parquet`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The benchmark or eval in the run.
+    pub task: String,
+    /// What was measured in it, as `pp512`.
+    pub case: String,
+    /// Which repetition, counted from 1; none for a figure over all of them.
+    pub repetition: Option<u32>,
+    /// As `tokens_per_second`.
+    pub metric: String,
+    /// The value.
+    pub value: f64,
+    /// The unit of the value, as `1/s`; empty for a number without one.
+    pub unit: String,
+}
+
+/// Output that is there and cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {detail}")]
+pub struct ParseError {
+    /// The file of the run directory and where in it, as `raw/stderr line 3`.
+    pub place: String,
+    /// What is missing or wrong there, with the key's name.
+    pub detail: String,
+}
+
+/// The tool that a command line runs, and where in it its program stands.
+pub fn recognize(argv: &[OsString]) -> Option<(&'static dyn Tool, usize)> {
+    TOOLS.iter().find_map(|tool| tool.recognizes(argv).map(|program| (*tool, program)))
+}
+
+/// The parameters of a case.
+pub type Parameters = BTreeMap<String, Value>;
