@@ -121,6 +121,33 @@ pub enum Table {
     TuningCheck,
 }
 
+impl Table {
+    /// The name of its file in the archive, without `.parquet`; none where nothing is sampled.
+    pub const fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::None => return None,
+            Self::Host => "host",
+            Self::CpuClock => "cpu_clock",
+            Self::CpuTime => "cpu_time",
+            Self::Energy => "energy",
+            Self::Fan => "fan",
+            Self::GpuClock => "gpu_clock",
+            Self::GpuEngine => "gpu_engine",
+            Self::GpuMemory => "gpu_memory",
+            Self::Npu => "npu",
+            Self::Power => "power",
+            Self::PowerLimit => "power_limit",
+            Self::Pressure => "pressure",
+            Self::Supply => "supply",
+            Self::Temperature => "temperature",
+            Self::BoardTemperature => "board_temperature",
+            Self::Throttle => "throttle",
+            Self::Tuning => "tuning",
+            Self::TuningCheck => "tuning_check",
+        })
+    }
+}
+
 /// A declared family with `N` labels. A wrong number of labels does not compile:
 ///
 /// ```compile_fail

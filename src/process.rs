@@ -1,4 +1,7 @@
-//! The only place that starts processes: no shell, one at a time, a deadline, bounded output.
+//! The only place that starts processes.
+//!
+//! A [`Program`] answers a question of halo's: no shell, one at a time, a deadline, bounded output.
+//! The command that a user records runs in the `foreground`.
 
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
@@ -9,6 +12,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
+
+#[cfg(feature = "record")]
+pub mod foreground;
+#[cfg(feature = "record")]
+mod tee;
+#[cfg(feature = "record")]
+mod terminal;
 
 /// More output than this belongs to no program that halo runs; the rest is not read.
 const LARGEST_OUTPUT: u64 = 64 * 1024;

@@ -135,6 +135,18 @@ impl Sampler {
     }
 }
 
+impl Sampler {
+    /// As [`Sampler::snapshot`], for who is no part of a runtime.
+    ///
+    /// # Errors
+    ///
+    /// Where the system gives no timer.
+    pub fn read_now(&self, wanted: impl Fn(&Source) -> bool) -> std::io::Result<Snapshot> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        Ok(runtime.block_on(self.snapshot(wanted)))
+    }
+}
+
 impl Drop for Sampler {
     fn drop(&mut self) {
         self.crew.queue().is_closed = true;

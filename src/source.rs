@@ -53,6 +53,9 @@ pub struct Source {
     pub default: bool,
     /// How often it is read.
     pub cadence: Cadence,
+    /// The least time between two readings in a recording, however often the recorder samples:
+    /// what the hardware behind it takes without being disturbed.
+    pub floor: Duration,
     /// How to get it where it is absent: a sentence with a command.
     pub remedy: &'static str,
     /// Makes its readers, one an instance.

@@ -5,6 +5,8 @@
 //! All cards of the driver are read, by the number of the card; series are labelled with the
 //! PCI address, because the number changes from boot to boot.
 
+use std::time::Duration;
+
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
 use crate::root::{ReadError, Root};
 use crate::source::registered::Registered;
@@ -151,6 +153,8 @@ pub static SOURCE: Source = Source {
     ],
     default: true,
     cadence: Cadence::OnDemand,
+    // Firmware answers, and has been seen to take it well at this rate.
+    floor: Duration::from_millis(100),
     remedy: "No card of the driver amdgpu: `lspci -k -d 1002:` shows the cards and their drivers, `modprobe amdgpu` loads it.",
     open: |_| vec![Box::<Amdgpu>::default()],
 };

@@ -1,5 +1,7 @@
 //! Processor time and clocks.
 
+use std::time::Duration;
+
 use procfs::{ExplicitSystemInfo, FromBufReadSI, KernelStats};
 
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
@@ -32,6 +34,7 @@ pub static SOURCE: Source = Source {
     metrics: &[SECONDS.def(), CLOCK.def()],
     default: true,
     cadence: Cadence::OnDemand,
+    floor: Duration::ZERO,
     remedy: "No /proc/stat: mount procfs, or name it with --path.procfs.",
     open: |_| vec![Box::new(Stateless(read))],
 };

@@ -23,6 +23,7 @@ pub static SOURCE: Source = Source {
     metrics: &[INFO.def()],
     default: true,
     cadence: Cadence::Hold(Duration::from_mins(1)),
+    floor: Duration::ZERO,
     remedy: "No /proc/sys/kernel/osrelease: mount procfs, or name it with --path.procfs.",
     open: |_| vec![Box::new(Stateless(read))],
 };

@@ -4,6 +4,8 @@
 //! Kernel documentation: `Documentation/hwmon/sysfs-interface.rst` and `k10temp.rst`.
 //! The sensors of amdgpu and amdxdna belong to their own sources.
 
+use std::time::Duration;
+
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
 use crate::root::{ReadError, Root};
 use crate::source::registered::Registered;
@@ -36,6 +38,8 @@ pub static SOURCE: Source = Source {
     metrics: &[TEMPERATURE.def(), BOARD_TEMPERATURE.def(), FAN.def()],
     default: true,
     cadence: Cadence::OnDemand,
+    // Firmware answers, and has been seen to take it well at this rate.
+    floor: Duration::from_millis(100),
     remedy: "No sensors in /sys/class/hwmon: `modprobe k10temp` gives the processor's; Strix Halo needs Linux 6.18, or a stable kernel since November 2025.",
     open: |_| vec![Box::<Hwmon>::default()],
 };

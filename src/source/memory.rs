@@ -1,5 +1,7 @@
 //! Main memory and swap.
 
+use std::time::Duration;
+
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
 use crate::root::{ReadError, Root};
 use crate::source::{Cadence, Presence, Source, Stateless, absent_or};
@@ -57,6 +59,7 @@ pub static SOURCE: Source = Source {
     metrics: &[SIZE.def(), AVAILABLE.def(), HUGE_ANONYMOUS.def(), SWAP_SIZE.def(), SWAP_USED.def()],
     default: true,
     cadence: Cadence::OnDemand,
+    floor: Duration::ZERO,
     remedy: "No /proc/meminfo: mount procfs, or name it with --path.procfs.",
     open: |_| vec![Box::new(Stateless(read))],
 };

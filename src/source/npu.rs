@@ -4,6 +4,8 @@
 //! firmware's table, so the source `amdgpu` records those; the power of this driver's own hwmon is
 //! the same once more.
 
+use std::time::Duration;
+
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
 use crate::root::{ReadError, Root};
 use crate::source::amdgpu::{is_pci_address, uevent_value};
@@ -27,6 +29,8 @@ pub static SOURCE: Source = Source {
     metrics: &[INFO.def(), TEMPERATURE.def()],
     default: true,
     cadence: Cadence::OnDemand,
+    // Firmware answers, and has been seen to take it well at this rate.
+    floor: Duration::from_millis(100),
     remedy: "No device of the driver amdxdna: `modprobe amdxdna` loads it (Linux 6.14 or later), and the BIOS can switch the unit off.",
     open: |_| vec![Box::new(Stateless(read))],
 };

@@ -79,6 +79,7 @@ pub static SOURCE: Source = Source {
     default: true,
     // The SMU is made for a few requests a second.
     cadence: Cadence::Apart(Duration::from_secs(1)),
+    floor: Duration::ZERO,
     remedy: "No power limits: `modprobe ryzen_smu` (amkillam's fork knows Strix Halo), or install configs/systemd/halo-ryzenadj.timer, or name ryzenadj with --power.ryzenadj-command.",
     open: |config| vec![Box::new(Power::new(config))],
 };

@@ -2,6 +2,8 @@
 //!
 //! Kernel documentation: `Documentation/accounting/psi.rst`.
 
+use std::time::Duration;
+
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
 use crate::root::Root;
 use crate::source::{Cadence, Presence, Source, Stateless};
@@ -23,6 +25,7 @@ pub static SOURCE: Source = Source {
     metrics: &[STALLED.def()],
     default: true,
     cadence: Cadence::OnDemand,
+    floor: Duration::ZERO,
     remedy: "No /proc/pressure: the kernel needs CONFIG_PSI; where it is built in but off, add `psi=1` to the kernel command line.",
     open: |_| vec![Box::new(Stateless(|root, samples| Ok(read(root, samples))))],
 };

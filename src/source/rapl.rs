@@ -3,6 +3,8 @@
 //! Kernel documentation: `Documentation/power/powercap/powercap.rst`. Since Linux 5.10 only root
 //! may read them (CVE-2020-8694).
 
+use std::time::Duration;
+
 use std::collections::BTreeMap;
 
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
@@ -26,6 +28,7 @@ pub static SOURCE: Source = Source {
     metrics: &[ENERGY.def()],
     default: true,
     cadence: Cadence::OnDemand,
+    floor: Duration::ZERO,
     remedy: "No /sys/class/powercap/intel-rapl:0: `modprobe intel_rapl_msr` loads it, also on AMD processors.",
     open: |_| vec![Box::<Rapl>::default()],
 };

@@ -1,5 +1,7 @@
 //! What halo itself uses: the conventional metrics of a process, always of the live one.
 
+use std::time::Duration;
+
 use procfs::FromRead;
 use procfs::process::Stat;
 
@@ -87,6 +89,7 @@ pub static SOURCE: Source = Source {
     ],
     default: true,
     cadence: Cadence::OnDemand,
+    floor: Duration::ZERO,
     remedy: "No /proc/self: mount procfs at /proc.",
     open: |_| vec![Box::new(SelfReader(Root::live()))],
 };

@@ -2,6 +2,8 @@
 //!
 //! Kernel documentation: `Documentation/ABI/testing/sysfs-class-power`.
 
+use std::time::Duration;
+
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
 use crate::root::{ReadError, Root};
 use crate::source::{Cadence, Presence, Source, Stateless, absent_or};
@@ -23,6 +25,7 @@ pub static SOURCE: Source = Source {
     metrics: &[ONLINE.def()],
     default: true,
     cadence: Cadence::OnDemand,
+    floor: Duration::ZERO,
     remedy: "Nothing in /sys/class/power_supply, as on every desktop: nothing to do.",
     open: |_| vec![Box::new(Stateless(read))],
 };

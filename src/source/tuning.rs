@@ -46,6 +46,7 @@ pub static SOURCE: Source = Source {
     metrics: &[INFO.def(), VALUE.def(), CHECK.def()],
     default: true,
     cadence: Cadence::Hold(Duration::from_secs(10)),
+    floor: Duration::ZERO,
     remedy: "No settings in /sys and /proc: name them with --path.sysfs and --path.procfs.",
     open: |_| vec![Box::new(Stateless(|root, samples| Ok(read(root, samples))))],
 };

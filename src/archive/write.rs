@@ -1,0 +1,399 @@
+//! Turns a journal into Parquet files: in one pass, in memory that does not grow with the run.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Float64Array, Float64Builder, Int64Builder, RecordBatch, StringArray, StringBuilder,
+    TimestampNanosecondBuilder, UInt32Array, UInt64Builder,
+};
+use arrow::datatypes::Schema;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
+
+use super::schema::{self, Wide};
+use crate::metric::{Def, Table};
+use crate::run::journal::{Mark, Moment, NewSeries, Tick};
+use crate::run::manifest::SCHEMA_VERSION;
+use crate::tool::Row;
+
+/// Rows that are gathered before they are encoded.
+const BATCH: usize = 4096;
+
+/// Rows of a row group: what a writer keeps in memory, encoded.
+const ROW_GROUP: usize = 32 * 1024;
+
+/// The end of the name of a file that is not whole yet.
+const UNFINISHED: &str = ".unfinished";
+
+/// Which run the files belong to: their key-value metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The run's identifier.
+    pub id: String,
+    /// The name of its directory.
+    pub name: String,
+    /// When the recording began.
+    pub start: Moment,
+}
+
+/// A table that is written row by row.
+struct Output {
+    path: PathBuf,
+    schema: Arc<Schema>,
+    writer: ArrowWriter<File>,
+}
+
+impl Output {
+    fn create(
+        directory: &Path,
+        name: &str,
+        schema: Arc<Schema>,
+        identity: &Identity,
+    ) -> io::Result<Self> {
+        let path = directory.join(format!("{name}.parquet"));
+        let file = File::create(unfinished(&path))?;
+        let properties = properties(&schema, identity);
+        let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))?;
+        Ok(Self { path, schema, writer })
+    }
+
+    fn write(&mut self, columns: Vec<ArrayRef>) -> io::Result<()> {
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns);
+        Ok(self.writer.write(&batch.map_err(io::Error::other)?)?)
+    }
+
+    /// Makes the file appear, whole.
+    fn finish(self) -> io::Result<()> {
+        self.writer.into_inner()?.sync_all()?;
+        std::fs::rename(unfinished(&self.path), &self.path)
+    }
+}
+
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(UNFINISHED);
+    name.into()
+}
+
+fn properties(schema: &Schema, identity: &Identity) -> WriterProperties {
+    let pairs = [
+        ("halo.run", &identity.id),
+        ("halo.name", &identity.name),
+        ("halo.started", &jiff_text(identity.start.unix)),
+        ("halo.schema_version", &SCHEMA_VERSION.to_string()),
+    ];
+    let pairs = pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value.clone()));
+    let mut builder = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP))
+        .set_created_by(format!("halo {}", env!("CARGO_PKG_VERSION")))
+        .set_key_value_metadata(Some(pairs.to_vec()));
+    for name in [schema::TIME, schema::MONOTONIC] {
+        if schema.field_with_name(name).is_ok() {
+            // Times rise evenly, so their differences take a few bits.
+            let column = ColumnPath::from(name);
+            builder = builder
+                .set_column_dictionary_enabled(column.clone(), false)
+                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+        }
+    }
+    builder.build()
+}
+
+fn jiff_text(unix: i64) -> String {
+    jiff::Timestamp::from_nanosecond(unix.into()).unwrap_or_default().to_string()
+}
+
+/// The two columns that every table with a time begins with.
+#[derive(Debug)]
+struct Times {
+    time: TimestampNanosecondBuilder,
+    monotonic: Int64Builder,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        let time = TimestampNanosecondBuilder::new().with_timezone("UTC");
+        Self { time, monotonic: Int64Builder::new() }
+    }
+}
+
+impl Times {
+    fn push(&mut self, at: Moment, start: Moment) {
+        self.time.append_value(at.unix);
+        self.monotonic.append_value(at.monotonic.saturating_sub(start.monotonic));
+    }
+
+    fn finish(&mut self) -> [ArrayRef; 2] {
+        [Arc::new(self.time.finish()), Arc::new(self.monotonic.finish())]
+    }
+}
+
+/// A wide table that is being written.
+struct WideTable {
+    output: Output,
+    families: Vec<&'static Def>,
+    times: Times,
+    keys: Vec<StringBuilder>,
+    values: Vec<Float64Builder>,
+    rows: usize,
+    /// The label sets that were seen; a row of a tick is named by its place here.
+    label_sets: Vec<Vec<String>>,
+    /// The rows of the tick that is being read.
+    pending: BTreeMap<usize, Vec<Option<f64>>>,
+}
+
+impl WideTable {
+    fn new(directory: &Path, wide: &Wide, identity: &Identity) -> io::Result<Self> {
+        Ok(Self {
+            output: Output::create(directory, wide.name, wide.schema(), identity)?,
+            families: wide.families.clone(),
+            times: Times::default(),
+            keys: wide.labels.iter().map(|_| StringBuilder::new()).collect(),
+            values: wide.families.iter().map(|_| Float64Builder::new()).collect(),
+            rows: 0,
+            label_sets: Vec::new(),
+            pending: BTreeMap::new(),
+        })
+    }
+
+    fn label_set(&mut self, labels: &[String]) -> usize {
+        self.label_sets.iter().position(|known| known == labels).unwrap_or_else(|| {
+            self.label_sets.push(labels.to_owned());
+            self.label_sets.len() - 1
+        })
+    }
+
+    fn push_pending(&mut self, at: Moment, start: Moment) -> io::Result<()> {
+        for (label_set, row) in std::mem::take(&mut self.pending) {
+            self.times.push(at, start);
+            for (key, label) in self.keys.iter_mut().zip(&self.label_sets[label_set]) {
+                key.append_value(label);
+            }
+            for (column, value) in self.values.iter_mut().zip(row) {
+                column.append_option(value);
+            }
+            self.rows += 1;
+        }
+        if self.rows >= BATCH { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.rows = 0;
+        let mut columns = self.times.finish().to_vec();
+        columns.extend(self.keys.iter_mut().map(|key| Arc::new(key.finish()) as ArrayRef));
+        columns.extend(self.values.iter_mut().map(|value| Arc::new(value.finish()) as ArrayRef));
+        self.output.write(columns)
+    }
+}
+
+/// Where the values of a series go.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    table: Table,
+    label_set: usize,
+    column: usize,
+}
+
+/// Writes the tables of a run while its journal is read.
+pub struct Tables {
+    directory: PathBuf,
+    identity: Identity,
+    declared: BTreeMap<Table, Wide>,
+    wide: BTreeMap<Table, WideTable>,
+    places: Vec<Option<Place>>,
+    unknown: Vec<String>,
+    sampling: SamplingTable,
+    marks: MarksTable,
+}
+
+impl Tables {
+    /// Begins the tables of a run in its directory.
+    pub fn create(directory: &Path, identity: Identity) -> io::Result<Self> {
+        let output = |name, schema| Output::create(directory, name, schema, &identity);
+        Ok(Self {
+            sampling: SamplingTable::new(output("sampling", schema::sampling())?),
+            marks: MarksTable::new(output("marks", schema::marks())?),
+            directory: directory.to_owned(),
+            identity,
+            declared: schema::wide_tables(),
+            wide: BTreeMap::new(),
+            places: Vec::new(),
+            unknown: Vec::new(),
+        })
+    }
+
+    /// Learns series that ticks name by number.
+    pub fn series(&mut self, new: &NewSeries) -> io::Result<()> {
+        self.places.resize(new.first as usize, None);
+        for (name, labels) in &new.series {
+            let place = self.place(name, labels)?;
+            if place.is_none() {
+                self.unknown.push(name.clone());
+            }
+            self.places.push(place);
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, name: &str, labels: &[String]) -> io::Result<Option<Place>> {
+        let of_table = |wide: &&Wide| wide.families.iter().any(|def| def.name == name);
+        let Some(wide) = self.declared.values().find(of_table) else { return Ok(None) };
+        if wide.labels.len() != labels.len() {
+            return Ok(None);
+        }
+        if !self.wide.contains_key(&wide.table) {
+            let table = WideTable::new(&self.directory, wide, &self.identity)?;
+            self.wide.insert(wide.table, table);
+        }
+        let Some(table) = self.wide.get_mut(&wide.table) else { return Ok(None) };
+        let Some(column) = table.families.iter().position(|def| def.name == name) else {
+            return Ok(None);
+        };
+        Ok(Some(Place { table: wide.table, label_set: table.label_set(labels), column }))
+    }
+
+    /// Takes a sample of the machine.
+    pub fn tick(&mut self, tick: &Tick) -> io::Result<()> {
+        for (series, value) in tick.series.iter().zip(&tick.values) {
+            let Some(Some(place)) = self.places.get(*series as usize) else { continue };
+            let Some(table) = self.wide.get_mut(&place.table) else { continue };
+            let width = table.families.len();
+            let row = table.pending.entry(place.label_set).or_insert_with(|| vec![None; width]);
+            row[place.column] = Some(*value);
+        }
+        for table in self.wide.values_mut() {
+            table.push_pending(tick.at, self.identity.start)?;
+        }
+        self.sampling.push(tick, self.identity.start)
+    }
+
+    /// Takes something that happened.
+    pub fn mark(&mut self, mark: &Mark) -> io::Result<()> {
+        self.marks.push(mark, self.identity.start)
+    }
+
+    /// Writes what is left and makes the files appear. Says which series had no place: a journal
+    /// of another version of halo may have some.
+    pub fn finish(self, results: &[Row]) -> io::Result<Vec<String>> {
+        for mut table in self.wide.into_values() {
+            table.flush()?;
+            table.output.finish()?;
+        }
+        self.sampling.finish()?;
+        self.marks.finish()?;
+        write_results(&self.directory, &self.identity, results)?;
+        super::sync_directory(&self.directory)?;
+        Ok(self.unknown)
+    }
+}
+
+struct SamplingTable {
+    output: Output,
+    times: Times,
+    lateness: UInt64Builder,
+    cost: UInt64Builder,
+    skipped: UInt64Builder,
+    failing: StringBuilder,
+    rows: usize,
+}
+
+impl SamplingTable {
+    fn new(output: Output) -> Self {
+        Self {
+            output,
+            times: Times::default(),
+            lateness: UInt64Builder::new(),
+            cost: UInt64Builder::new(),
+            skipped: UInt64Builder::new(),
+            failing: StringBuilder::new(),
+            rows: 0,
+        }
+    }
+
+    fn push(&mut self, tick: &Tick, start: Moment) -> io::Result<()> {
+        self.times.push(tick.at, start);
+        self.lateness.append_value(tick.late);
+        self.cost.append_value(tick.cost);
+        self.skipped.append_value(tick.skipped);
+        let is_fine = tick.failing.is_empty();
+        self.failing.append_option((!is_fine).then(|| tick.failing.join(" ")));
+        self.rows += 1;
+        if self.rows.is_multiple_of(BATCH) { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut columns = self.times.finish().to_vec();
+        columns.push(Arc::new(self.lateness.finish()));
+        columns.push(Arc::new(self.cost.finish()));
+        columns.push(Arc::new(self.skipped.finish()));
+        columns.push(Arc::new(self.failing.finish()));
+        self.output.write(columns)
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        self.output.finish()
+    }
+}
+
+struct MarksTable {
+    output: Output,
+    times: Times,
+    texts: [StringBuilder; 3],
+    rows: usize,
+}
+
+impl MarksTable {
+    fn new(output: Output) -> Self {
+        Self { output, times: Times::default(), texts: Default::default(), rows: 0 }
+    }
+
+    fn push(&mut self, mark: &Mark, start: Moment) -> io::Result<()> {
+        self.times.push(mark.at, start);
+        let [by, name, attributes] = &mut self.texts;
+        by.append_value(mark.by.as_str());
+        name.append_value(&mark.name);
+        attributes.append_value(serde_json::to_string(&mark.attributes)?);
+        self.rows += 1;
+        if self.rows.is_multiple_of(BATCH) { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut columns = self.times.finish().to_vec();
+        columns.extend(self.texts.iter_mut().map(|text| Arc::new(text.finish()) as ArrayRef));
+        self.output.write(columns)
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.flush()?;
+        self.output.finish()
+    }
+}
+
+/// Writes `results.parquet`, whole and at once.
+pub fn write_results(directory: &Path, identity: &Identity, rows: &[Row]) -> io::Result<()> {
+    let text = |of: fn(&Row) -> &str| {
+        let column = StringArray::from_iter_values(rows.iter().map(of));
+        Arc::new(column) as ArrayRef
+    };
+    let repetitions = UInt32Array::from_iter(rows.iter().map(|row| row.repetition));
+    let values = Float64Array::from_iter_values(rows.iter().map(|row| row.value));
+    let mut output = Output::create(directory, "results", schema::results(), identity)?;
+    output.write(vec![
+        text(|row| &row.task),
+        text(|row| &row.case),
+        Arc::new(repetitions),
+        text(|row| &row.metric),
+        Arc::new(values),
+        text(|row| &row.unit),
+    ])?;
+    output.finish()
+}

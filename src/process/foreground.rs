@@ -1,0 +1,205 @@
+//! A command in front of the user, as if halo were not there: its input, output, terminal,
+//! signals and exit, while what it prints is copied into files.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group};
+use signal_hook::consts::{
+    SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH,
+};
+use signal_hook::iterator::SignalsInfo;
+use signal_hook::iterator::exfiltrator::WithOrigin;
+use signal_hook::low_level::siginfo::{Cause, Origin};
+
+use super::tee::{Stream, Tee};
+use super::terminal::Terminal;
+
+/// Signals that end a command or mean something to it; those that nobody can catch are missing.
+const PASSED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
+
+/// What to run.
+#[derive(Debug)]
+pub struct Task<'a> {
+    /// The program and its arguments.
+    pub argv: &'a [OsString],
+    /// Variables that are set for it beside those that halo has itself.
+    pub variables: &'a [(&'a str, &'a OsStr)],
+    /// Where its standard output is copied to.
+    pub stdout: File,
+    /// Where its standard error is copied to.
+    pub stderr: File,
+    /// Lines of standard error that begin like this are copied and not shown.
+    pub hidden: Option<&'static str>,
+}
+
+/// A change in the command's life, told while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// It was stopped (Ctrl-Z).
+    Stopped,
+    /// It goes on.
+    Continued,
+    /// halo got this signal and passed it on, or the command got it from the terminal too.
+    Signal(i32),
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Its exit code, where it exited.
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// What could not be copied, one sentence each.
+    pub losses: Vec<String>,
+}
+
+/// The signals of this process, caught before the command is started, so that none is lost.
+pub struct Signals(SignalsInfo<WithOrigin>);
+
+impl Signals {
+    /// Catches them.
+    pub fn catch() -> io::Result<Self> {
+        let further = [SIGCHLD, SIGCONT, SIGWINCH];
+        SignalsInfo::with_exfiltrator(PASSED_ON.iter().chain(&further), WithOrigin::default())
+            .map(Self)
+    }
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+///
+/// Where it could not be started; what happens later is told in [`Ended`].
+pub fn run(
+    task: Task<'_>,
+    signals: &mut Signals,
+    started: impl FnOnce(),
+    mut tell: impl FnMut(Event),
+) -> io::Result<Ended> {
+    let mut terminal = Terminal::open()?;
+    let (child, tee) = spawn(task, terminal.as_mut())?;
+    started();
+    let mut status = None;
+    while status.is_none() {
+        for origin in signals.0.wait() {
+            match origin.signal {
+                SIGCHLD => status = status.or(reap(child, terminal.as_mut(), &mut tell)?),
+                // `fg` brought halo to the foreground.
+                SIGCONT => {
+                    if let Some(terminal) = terminal.as_mut().filter(|t| !t.is_entered()) {
+                        terminal.enter()?;
+                    }
+                }
+                SIGWINCH => {
+                    if let Some(terminal) = &terminal {
+                        terminal.resize();
+                    }
+                }
+                signal => {
+                    if !has_come_to_both(&origin, terminal.is_some()) {
+                        send(signal, child, terminal.as_ref());
+                    }
+                    tell(Event::Signal(signal));
+                }
+            }
+        }
+    }
+    let losses = tee.finish();
+    drop(terminal);
+    let status = status.unwrap_or_default();
+    Ok(Ended { losses, ..status })
+}
+
+/// Ctrl-C at a terminal goes to all processes of a group. A command that has a terminal of its
+/// own is in none of halo's groups.
+fn has_come_to_both(origin: &Origin, has_own_terminal: bool) -> bool {
+    !has_own_terminal && origin.cause == Cause::Kernel
+}
+
+fn send(signal: i32, child: Pid, terminal: Option<&Terminal>) {
+    let Some(signal) = Signal::from_named_raw(signal) else { return };
+    // What a terminal sends goes to the group in its foreground; a request to end is for the
+    // command alone, as `kill` without halo.
+    let group = terminal.and_then(Terminal::foreground_group);
+    let _ = match group {
+        Some(group) if signal != Signal::TERM => kill_process_group(group, signal),
+        // It may have ended in this moment, which is as good.
+        _ => kill_process(child, signal),
+    };
+}
+
+/// What became of the child, where it ended.
+fn reap(
+    child: Pid,
+    mut terminal: Option<&mut Terminal>,
+    tell: &mut impl FnMut(Event),
+) -> io::Result<Option<Ended>> {
+    // Several changes may have come as one signal.
+    while let Some((_, status)) =
+        rustix::process::waitpid(Some(child), WaitOptions::NOHANG | WaitOptions::UNTRACED)?
+    {
+        if status.stopped() {
+            tell(Event::Stopped);
+            if let Some(terminal) = terminal.as_deref_mut() {
+                stop_too(child, terminal)?;
+                tell(Event::Continued);
+            }
+        } else {
+            return Ok(Some(ended(status)));
+        }
+    }
+    Ok(None)
+}
+
+/// Stops halo as well, so that the shell that started it has its terminal back, and goes on with
+/// the command when the shell says so.
+fn stop_too(child: Pid, terminal: &mut Terminal) -> io::Result<()> {
+    terminal.leave();
+    signal_hook::low_level::raise(signal_hook::consts::SIGSTOP)?;
+    terminal.enter()?;
+    let group = terminal.foreground_group().unwrap_or(child);
+    Ok(kill_process_group(group, Signal::CONT)?)
+}
+
+fn ended(status: WaitStatus) -> Ended {
+    Ended {
+        exit_code: status.exit_status(),
+        signal: status.terminating_signal(),
+        losses: Vec::new(),
+    }
+}
+
+fn spawn(task: Task<'_>, terminal: Option<&mut Terminal>) -> io::Result<(Pid, Tee)> {
+    let Some((program, arguments)) = task.argv.split_first() else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).envs(task.variables.iter().copied());
+    let (stderr, stderr_of_command) = output_like(io::stderr())?;
+    let (child, stdout) = if let Some(terminal) = terminal {
+        terminal.spawn(command, stderr_of_command)?
+    } else {
+        let (reader, writer) = io::pipe()?;
+        (command.stdout(writer).stderr(stderr_of_command).spawn()?, reader.into())
+    };
+    let stderr = Stream::new("stderr", stderr, task.stderr, task.hidden);
+    let stdout = Stream::new("stdout", stdout, task.stdout, None);
+    let tee = Tee::start(stdout, stderr)?;
+    let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    Ok((id.ok_or(io::ErrorKind::InvalidData)?, tee))
+}
+
+/// A way out of the command that is a terminal where halo's own is one, with the end that halo
+/// reads.
+fn output_like(own: impl AsFd) -> io::Result<(OwnedFd, Stdio)> {
+    if let Some((master, slave)) = Terminal::twin_of(own)? {
+        return Ok((master, slave.into()));
+    }
+    let (reader, writer) = io::pipe()?;
+    Ok((reader.into(), writer.into()))
+}
