@@ -4,9 +4,8 @@
 //! while a run lasts, is the exception that its own module explains.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock, statvfs};
@@ -15,7 +14,9 @@ use crate::run::manifest::SCHEMA_VERSION;
 use crate::run::{MANIFEST, Manifest};
 
 pub mod convert;
+pub mod edit;
 pub mod files;
+pub mod filter;
 pub mod journal;
 pub mod schema;
 pub mod write;
@@ -23,6 +24,10 @@ pub mod write;
 /// A run with less room than this is refused: eight hours at 4 Hz take about half of it before
 /// they are compressed.
 const LEAST_ROOM: u64 = 256 * 1024 * 1024;
+
+/// The file that keeps room, and its size: enough for two manifests.
+const RESERVE: &str = "reserve.unfinished";
+const RESERVED: u64 = 512 * 1024;
 
 /// Where an installed package puts the archive, writable for the group of those who record.
 const SHARED: &str = "/var/lib/halo";
@@ -121,7 +126,7 @@ impl Archive {
                 1 => self.directory.join(name),
                 _ => self.directory.join(format!("{name}-{number}")),
             };
-            match DirBuilder::new().mode(0o2755).create(&path) {
+            match fs::create_dir(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(ArchiveError::at(&path, error)),
                 Ok(()) => {
@@ -136,6 +141,12 @@ impl Archive {
 
     /// Every run, the oldest first. What is no run is left out.
     pub fn runs(&self) -> Result<Vec<RunDirectory>, ArchiveError> {
+        let directories = self.directories()?;
+        Ok(directories.into_iter().filter(|run| run.path.join(MANIFEST).exists()).collect())
+    }
+
+    /// Every directory that is named as a run, the oldest first.
+    pub fn directories(&self) -> Result<Vec<RunDirectory>, ArchiveError> {
         let entries = match fs::read_dir(&self.directory) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -147,7 +158,7 @@ impl Archive {
             .collect();
         names.sort_unstable();
         let run = |name| RunDirectory { path: self.directory.join(name) };
-        Ok(names.into_iter().map(run).filter(|run| run.path.join(MANIFEST).exists()).collect())
+        Ok(names.into_iter().map(run).collect())
     }
 
     /// The run that a user means: a name, the beginning of one or of an identifier, a part of a
@@ -232,7 +243,7 @@ impl RunDirectory {
     pub fn manifest(&self) -> Result<Manifest, ArchiveError> {
         let path = self.join(MANIFEST);
         let bytes = fs::read(&path).map_err(|error| ArchiveError::at(&path, error))?;
-        parse_manifest(&path, &bytes)
+        parse(&path, &bytes)
     }
 
     /// Replaces its manifest.
@@ -253,13 +264,28 @@ impl RunDirectory {
             .map_err(|error| ArchiveError::at(&self.path, error))
     }
 
+    /// Keeps room on the disk, so that a run whose samples filled it can still be closed.
+    pub fn reserve(&self) -> io::Result<()> {
+        let file = File::create(self.join(RESERVE))?;
+        let size = RESERVED;
+        Ok(rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, size)?)
+    }
+
+    /// Gives that room back.
+    pub fn release(&self) -> io::Result<()> {
+        match fs::remove_file(self.join(RESERVE)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
+
     fn has_id(&self, beginning: &str) -> bool {
         beginning.len() >= 4 && self.manifest().is_ok_and(|run| run.id.starts_with(beginning))
     }
 }
 
-/// Parses a manifest; one that a newer halo wrote is refused rather than misread.
-fn parse_manifest(path: &Path, bytes: &[u8]) -> Result<Manifest, ArchiveError> {
+/// Parses a manifest or a part of it; one that a newer halo wrote is refused rather than misread.
+fn parse<T: serde::de::DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, ArchiveError> {
     #[derive(serde::Deserialize)]
     struct Version {
         schema_version: u32,

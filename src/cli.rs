@@ -15,6 +15,9 @@ use clap_complete::Shell;
 use crate::config::{Config, Format, Level};
 use crate::source::SOURCES;
 
+#[cfg(feature = "record")]
+pub mod record;
+
 /// What the user asks of `halo-exporter`.
 #[derive(Debug)]
 pub enum Request {

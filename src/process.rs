@@ -112,6 +112,43 @@ impl Program {
     }
 }
 
+/// A program that lives as long as halo does: it reads its standard input and ends with it.
+#[cfg(feature = "record")]
+#[derive(Debug)]
+pub struct Companion(Child);
+
+#[cfg(feature = "record")]
+impl Companion {
+    /// Starts it. What it prints goes nowhere.
+    pub fn start(path: &Path, arguments: &[&str]) -> io::Result<Self> {
+        let child = Command::new(path)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Ctrl-C is not for it.
+            .process_group(0)
+            .spawn()?;
+        Ok(Self(child))
+    }
+
+    /// Whether it has ended already, which it should not: it could not do its work.
+    pub fn has_ended(&mut self) -> bool {
+        is_gone(&mut self.0)
+    }
+}
+
+#[cfg(feature = "record")]
+impl Drop for Companion {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        if wait(&mut self.0, LAST_BREATH).is_none() {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+}
+
 /// Reads a pipe in a thread of its own: a full pipe would stop the program.
 fn collect(pipe: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();

@@ -384,7 +384,7 @@ pub fn write_results(directory: &Path, identity: &Identity, rows: &[Row]) -> io:
         let column = StringArray::from_iter_values(rows.iter().map(of));
         Arc::new(column) as ArrayRef
     };
-    let repetitions = UInt32Array::from_iter(rows.iter().map(|row| row.repetition));
+    let repetitions: UInt32Array = rows.iter().map(|row| row.repetition).collect();
     let values = Float64Array::from_iter_values(rows.iter().map(|row| row.value));
     let mut output = Output::create(directory, "results", schema::results(), identity)?;
     output.write(vec![

@@ -1,2 +1,221 @@
-//! x
-fn main() {}
+//! Records benchmarks with what the machine did meanwhile, and keeps them.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use halo::archive::filter::{self, Brief, Filter};
+use halo::archive::{Archive, ArchiveError, RunDirectory, edit, files};
+use halo::cli::record::{self as cli, Action, Asked, Output};
+use halo::process::foreground;
+use halo::record::{self, Exit, RecordError, Request, mark, recover};
+use halo::report::terminal;
+use serde_json::json;
+
+/// The exit code of what is refused before anything is done.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os()) {
+        Err(error) => refuse(&error, USAGE),
+        Ok(Asked::Print(text)) => finish(print(&text)),
+        Ok(Asked::Record(request)) => record(&request),
+        Ok(Asked::Archive(archive, action)) => finish(act(&archive, action)),
+    }
+}
+
+fn refuse(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
+    tell(&error.to_string());
+    ExitCode::from(code)
+}
+
+fn tell(message: &str) {
+    // Nobody is left to hear that standard error is closed.
+    let _ = writeln!(io::stderr(), "halo-record: {message}");
+}
+
+fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
+    match result {
+        Ok(code) => code,
+        // A reader that has seen enough, as `head`, is no failure.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => refuse(&format!("{error:#}"), 1),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    let mut output = io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    output.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn record(request: &Request) -> ExitCode {
+    match record::record(request) {
+        Ok(Exit::Code(code)) => ExitCode::from(code),
+        Ok(Exit::Signal(signal)) => match foreground::end_by(signal) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => refuse(&error, record::FAULT),
+        },
+        Err(RecordError::Refused(error)) => refuse(&error, USAGE),
+        Err(error) => refuse(&error, record::FAULT),
+    }
+}
+
+fn act(archive: &Archive, action: Action) -> anyhow::Result<ExitCode> {
+    match action {
+        Action::Mark { name, attributes, run } => {
+            let named = run.map(|run| archive.find(&run)).transpose()?;
+            let inside = std::env::var_os(record::DIRECTORY_VARIABLE).map(PathBuf::from);
+            let directory = named.map(|run| run.path().to_owned()).or(inside);
+            mark::mark(archive, directory, &name, attributes)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::List(filter, output) => list(archive, &filter, output),
+        Action::Show(run, output) => show(&archive.find(&run)?, output),
+        Action::Tag(run, tags, remove) => {
+            edit::tag(&archive.find(&run)?, tags, &remove)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::Note(run, text) => {
+            edit::note(&archive.find(&run)?, text)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::Remove(runs) => {
+            // Found first, so that a name that is wrong removes nothing.
+            let runs: Vec<RunDirectory> = found(archive, &runs)?;
+            remove(runs, false)
+        }
+        Action::Prune { keep, is_dry_run } => remove(edit::surplus(archive, keep)?, is_dry_run),
+        Action::Export(_) => Ok(refuse(&"export", USAGE)),
+        Action::Verify(runs) => verify(archive, &runs),
+        Action::Recover(runs) => recover_runs(archive, &runs),
+        Action::Reparse(runs) => {
+            for run in found(archive, &runs)? {
+                let manifest = recover::reparse(&run)?;
+                print(&format!("{}: results {}\n", run.name(), manifest.results))?;
+                if let Some(reason) = manifest.unparsed {
+                    tell(&reason);
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn found(archive: &Archive, names: &[String]) -> Result<Vec<RunDirectory>, ArchiveError> {
+    names.iter().map(|name| archive.find(name)).collect()
+}
+
+fn list(archive: &Archive, filter: &Filter, output: Output) -> anyhow::Result<ExitCode> {
+    let (runs, unreadable) = filter::briefs(archive, filter)?;
+    for error in unreadable {
+        tell(&error.to_string());
+    }
+    match output {
+        Output::Json => print(&(serde_json::to_string_pretty(&runs)? + "\n")),
+        Output::Text if runs.is_empty() => {
+            tell(&format!("no such runs in {}", archive.directory().display()));
+            Ok(ExitCode::SUCCESS)
+        }
+        Output::Text => {
+            let is_interrupted = recover::interrupted(archive)?.len();
+            print(&terminal::list(&runs))?;
+            if is_interrupted > 0 {
+                tell(&format!("{is_interrupted} unfinished; `halo-record recover` finishes them"));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn show(run: &RunDirectory, output: Output) -> anyhow::Result<ExitCode> {
+    let manifest = run.manifest()?;
+    let brief = Brief::read(run)?;
+    let directory = run.path().display().to_string();
+    match output {
+        Output::Text => print(&terminal::show(&brief, &manifest, &directory)),
+        Output::Json => {
+            let mut value = serde_json::to_value(&manifest)?;
+            value["run"] = json!(brief.run);
+            value["directory"] = json!(directory);
+            value["active"] = json!(brief.active);
+            value["state"] = json!(brief.state);
+            print(&(serde_json::to_string_pretty(&value)? + "\n"))
+        }
+    }
+}
+
+fn remove(runs: Vec<RunDirectory>, is_dry_run: bool) -> anyhow::Result<ExitCode> {
+    for run in runs {
+        let name = run.name().to_owned();
+        if is_dry_run {
+            print(&format!("would remove {name}\n"))?;
+        } else {
+            run.remove()?;
+            print(&format!("removed {name}\n"))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify(archive: &Archive, names: &[String]) -> anyhow::Result<ExitCode> {
+    let runs = if names.is_empty() { archive.runs()? } else { found(archive, names)? };
+    let mut failures = 0;
+    for run in &runs {
+        let name = run.name();
+        let manifest = match run.manifest() {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                failures += 1;
+                print(&format!("{name}: {error}\n"))?;
+                continue;
+            }
+        };
+        if run.is_active() || recover::is_interrupted(run) {
+            print(&format!("{name}: unfinished\n"))?;
+            continue;
+        }
+        let faults = files::verify(run.path(), &manifest.files);
+        failures += usize::from(!faults.is_empty());
+        for fault in &faults {
+            print(&format!("{name}: {fault}\n"))?;
+        }
+        if faults.is_empty() {
+            print(&format!("{name}: {} files as archived\n", manifest.files.len()))?;
+        }
+    }
+    Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn recover_runs(archive: &Archive, names: &[String]) -> anyhow::Result<ExitCode> {
+    let runs = if names.is_empty() {
+        recover::remove_unborn(archive)?;
+        recover::interrupted(archive)?
+    } else {
+        found(archive, names)?
+    };
+    let mut code = ExitCode::SUCCESS;
+    for run in runs {
+        match recover::recover(&run) {
+            Ok(manifest) => {
+                let samples = manifest.sampling.map_or(0, |sampling| sampling.ticks);
+                print(&format!(
+                    "{}: {}, results {}, {samples} samples\n",
+                    run.name(),
+                    manifest.state,
+                    manifest.results
+                ))?;
+            }
+            Err(error) => {
+                tell(&error.to_string());
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    Ok(code)
+}

@@ -68,6 +68,34 @@ impl Signals {
         SignalsInfo::with_exfiltrator(PASSED_ON.iter().chain(&further), WithOrigin::default())
             .map(Self)
     }
+
+    /// A signal that has come since the last call and that would have ended halo.
+    pub fn ending(&mut self) -> Option<i32> {
+        let signals = self.0.pending().map(|origin| origin.signal);
+        signals.filter(|signal| is_ending(*signal)).last()
+    }
+}
+
+/// Whether a signal asks a program to end.
+pub fn is_ending(signal: i32) -> bool {
+    matches!(signal, SIGHUP | SIGINT | SIGQUIT | SIGTERM)
+}
+
+/// Ends this process by a signal, so that whoever started it sees what ended the command.
+///
+/// # Errors
+///
+/// Where the signal is none that ends a process.
+pub fn end_by(signal: i32) -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    // The core of halo would explain nothing about the command.
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    signal_hook::low_level::emulate_default_handler(signal)
+}
+
+/// The name of a signal, as `SIGKILL`.
+pub fn signal_name(signal: i32) -> String {
+    signal_hook::low_level::signal_name(signal).map_or_else(|| signal.to_string(), str::to_owned)
 }
 
 /// Runs a command to its end.

@@ -34,7 +34,13 @@ pub struct Manifest {
     pub state: State,
     /// Whether results were found in the tool's output.
     pub results: Results,
-    /// Why the state is what it is, and what else went wrong: one sentence each.
+    /// Why the results are unparsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unparsed: Option<String>,
+    /// What the tool's output says of a failure, whatever the exit code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// What else went wrong with the recording: one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
     /// When the recording began.
@@ -188,6 +194,9 @@ pub struct Command {
     /// The signal that ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<i32>,
+    /// The signal by which somebody asked it to end, Ctrl-C or `kill`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_to_end: Option<i32>,
 }
 
 /// The tool that a command runs.
@@ -234,8 +243,9 @@ pub struct Summary {
     /// The sample standard deviation, where there are two repetitions or more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standard_deviation: Option<f64>,
-    /// How many repetitions there were.
-    pub repetitions: usize,
+    /// How many repetitions there were, where the tool tells them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repetitions: Option<u32>,
 }
 
 /// What one case was measured with.

@@ -1,0 +1,269 @@
+//! One recorded run, from the check of what can be refused to the closed manifest.
+//!
+//! preflight → manifest `running` → journal and first samples → command → last samples → tool
+//! output parsed → Parquet → manifest closed → journal removed. A kill or a loss of power at any
+//! of these steps leaves a run that [`recover`] finishes.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::archive::{Archive, ArchiveError, Lock, RunDirectory};
+use crate::clock;
+use crate::config::Config;
+use crate::process::foreground::{self, Ended, Event, Signals, Task};
+use crate::run::journal::{Header, Line, VERSION};
+use crate::run::manifest::{Kind, Manifest, State, Tags};
+use crate::run::{JOURNAL, RAW};
+use crate::sample::Sampler;
+
+mod close;
+mod inhibit;
+mod journal;
+pub mod mark;
+mod opening;
+mod preflight;
+pub mod recover;
+mod sampling;
+
+use inhibit::Inhibition;
+use journal::Journal;
+use preflight::Prepared;
+use sampling::Sampling;
+
+/// The exit code where halo itself failed.
+pub const FAULT: u8 = 125;
+
+/// The variable in which a command finds the identifier of its run.
+pub const ID_VARIABLE: &str = "HALO_RUN_ID";
+
+/// The variable in which a command finds the directory of its run.
+pub const DIRECTORY_VARIABLE: &str = "HALO_RUN_DIR";
+
+/// What the user asks for.
+#[derive(Debug)]
+pub struct Request {
+    /// Which subcommand was used.
+    pub kind: Kind,
+    /// The command.
+    pub argv: Vec<OsString>,
+    /// What the user says about the run.
+    pub tags: Tags,
+    /// How often the machine is sampled.
+    pub interval: Duration,
+    /// How long it is sampled before the command and after it.
+    pub lead: Duration,
+    /// Whether model files are hashed.
+    pub hash_model: bool,
+    /// Where the run is archived.
+    pub archive: Archive,
+    /// Which sources are read, and where.
+    pub config: Config,
+}
+
+/// Something that was refused before anything ran. Its text is one line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(pub String);
+
+/// What went wrong with a recording.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Nothing was run.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// halo failed.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The system failed.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// How halo shall end after a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// With this code.
+    Code(u8),
+    /// By the signal that ended the command.
+    Signal(i32),
+}
+
+/// Records a command.
+///
+/// # Errors
+///
+/// What was refused before anything ran, and what halo could not do.
+pub fn record(request: &Request) -> Result<Exit, RecordError> {
+    let prepared = preflight::check(request)?;
+    let mut signals = Signals::catch()?;
+    let mut recording = Recording::begin(request, &prepared)?;
+    say(&recording.greeting(request, &prepared));
+    let ended = match wait(request.lead, &mut signals) {
+        Some(signal) => Ended { signal: Some(signal), ..Ended::default() },
+        None => recording.run(&prepared, &mut signals)?,
+    };
+    wait(request.lead, &mut signals);
+    recording.finish(&ended)
+}
+
+/// Says something to the user.
+fn say(text: &str) {
+    // Nobody is left to hear that standard error is closed.
+    let _ = writeln!(io::stderr(), "halo-record: {text}");
+}
+
+/// Waits, unless a signal wants halo to go on at once.
+fn wait(duration: Duration, signals: &mut Signals) -> Option<i32> {
+    let end = Instant::now() + duration;
+    loop {
+        if let Some(signal) = signals.ending() {
+            return Some(signal);
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return None;
+        }
+        std::thread::sleep(left.min(Duration::from_millis(20)));
+    }
+}
+
+/// A run that is being recorded.
+struct Recording {
+    directory: RunDirectory,
+    manifest: Manifest,
+    journal: Arc<Journal>,
+    sampling: Sampling,
+    sampler: Arc<Sampler>,
+    inhibition: Option<Inhibition>,
+    _lock: Lock,
+}
+
+impl Recording {
+    /// Makes the run directory and begins to sample.
+    fn begin(request: &Request, prepared: &Prepared) -> Result<Self, RecordError> {
+        let root = Arc::new(request.config.path.root());
+        let sampler = Arc::new(Sampler::start(&request.config, &root)?);
+        let started = Timestamp::now();
+        let name = opening::directory_name(prepared, started);
+        let (directory, lock) = request.archive.create(&name)?;
+        let mut manifest = opening::manifest(request, prepared, &directory, started);
+        directory.write_manifest(&manifest)?;
+        std::fs::create_dir(directory.join(RAW))?;
+        directory.reserve()?;
+
+        let journal = Arc::new(Journal::create(&directory.join(JOURNAL))?);
+        let recorded = sampler.sources().filter(|source| sampling::is_recorded(source));
+        journal.append(&Line::Header(Header {
+            version: VERSION,
+            run: manifest.id.clone(),
+            interval: u64::try_from(request.interval.as_nanos()).unwrap_or(u64::MAX),
+            sources: recorded.map(|source| source.name.to_owned()).collect(),
+            at: clock::now(),
+        }));
+        let (for_thread, its_journal) = (Arc::clone(&sampler), Arc::clone(&journal));
+        let sampling = Sampling::start(for_thread, its_journal, request.interval)?;
+
+        let inhibition = Inhibition::begin(directory.name());
+        manifest.environment_at_start = opening::environment(&sampler, &manifest);
+        manifest.models = opening::models(request, prepared, &mut manifest.problems);
+        directory.write_manifest(&manifest)?;
+        Ok(Self { directory, manifest, journal, sampling, sampler, inhibition, _lock: lock })
+    }
+
+    /// What the user is told before the command runs.
+    fn greeting(&self, request: &Request, prepared: &Prepared) -> String {
+        let sources = self.sampler.sources().filter(|s| sampling::is_recorded(s)).count();
+        let mut text =
+            format!("{}: {sources} sources every {:?}", self.directory.name(), request.interval);
+        if !request.lead.is_zero() {
+            let _ = write!(text, "; the machine alone for {:?} first", request.lead);
+        }
+        if let Some(note) = &prepared.plan.note {
+            text += "; ";
+            text += note;
+        }
+        text
+    }
+
+    /// Runs the command to its end.
+    fn run(&mut self, prepared: &Prepared, signals: &mut Signals) -> Result<Ended, RecordError> {
+        let raw = |name: &str| File::create(self.directory.join(RAW).join(name));
+        let id = OsString::from(&self.manifest.id);
+        let task = Task {
+            argv: &prepared.plan.argv,
+            variables: &[
+                (ID_VARIABLE, &id),
+                (DIRECTORY_VARIABLE, self.directory.path().as_os_str()),
+            ],
+            stdout: raw("stdout")?,
+            stderr: raw("stderr")?,
+            hidden: prepared.plan.hidden,
+        };
+        let mut asked_to_end = None;
+        self.manifest.command.started = Some(Timestamp::now());
+        let journal = Arc::clone(&self.journal);
+        let started = || journal.mark("command started", []);
+        let tell = |event| match event {
+            Event::Stopped => journal.mark("command stopped", []),
+            Event::Continued => journal.mark("command continued", []),
+            Event::Signal(signal) => {
+                journal.mark("signal", [("signal", foreground::signal_name(signal))]);
+                asked_to_end = asked_to_end.or(Some(signal).filter(|s| foreground::is_ending(*s)));
+            }
+        };
+        let ended = foreground::run(task, signals, started, tell)?;
+        self.manifest.command.ended = Some(Timestamp::now());
+        close::mark_end(&self.journal, &ended, asked_to_end);
+        Ok(ended)
+    }
+
+    /// Takes the last samples and closes the run.
+    fn finish(mut self, ended: &Ended) -> Result<Exit, RecordError> {
+        self.sampling.finish();
+        self.manifest.environment_at_end =
+            Some(opening::environment(&self.sampler, &self.manifest));
+        let was_held = self.inhibition.take().is_some_and(|mut held| held.has_held());
+        let facts = &mut self.manifest.environment_at_start.facts;
+        facts.insert("sleep.inhibited".to_owned(), was_held.to_string());
+        self.journal.mark("recording ended", []);
+        let problem = self.journal.problem();
+        // Held until the journal is removed: a mark that comes now is refused, not lost.
+        let _closed = self.journal.close()?;
+        self.directory.release()?;
+        self.manifest.problems.extend(problem);
+        self.manifest.problems.extend(ended.losses.iter().cloned());
+        let closed = close::close(&self.directory, &mut self.manifest);
+        for line in close::farewell(&self.directory, &self.manifest) {
+            say(&line);
+        }
+        if let Err(error) = closed {
+            say(&format!(
+                "{error}; the journal is kept: make room, then `halo-record recover {}`",
+                self.directory.name()
+            ));
+            return Ok(Exit::Code(exit_code(ended).filter(|code| *code != 0).unwrap_or(FAULT)));
+        }
+        Ok(match (ended.signal, self.manifest.state) {
+            (Some(signal), _) => Exit::Signal(signal),
+            // It exited with 0, and its own output says that it failed.
+            (None, State::Failed) if ended.exit_code == Some(0) => Exit::Code(1),
+            (None, _) => Exit::Code(exit_code(ended).unwrap_or(FAULT)),
+        })
+    }
+}
+
+fn exit_code(ended: &Ended) -> Option<u8> {
+    ended.exit_code.and_then(|code| u8::try_from(code).ok())
+}
+
+/// The last part of a path as text.
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(OsStr::new("")).to_string_lossy().into_owned()
+}

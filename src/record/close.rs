@@ -1,0 +1,243 @@
+//! Closes a run: reads the tool's output, turns the journal into tables, and writes the manifest.
+//! The same steps end a run and recover one.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::journal::Journal;
+use crate::archive::convert::{Converted, convert};
+use crate::archive::{ArchiveError, RunDirectory, files};
+use crate::process::foreground::{Ended, is_ending, signal_name};
+use crate::run::manifest::{Manifest, Results, State, Summary};
+use crate::run::{JOURNAL, RAW};
+use crate::tool::{self, Outputs, Parsed, Row};
+
+/// More output than this is of no tool that halo knows.
+const LARGEST_OUTPUT: u64 = 64 * 1024 * 1024;
+
+/// The mark that the command's end leaves in the journal.
+const ENDED: &str = "command ended";
+
+/// Remembers in the journal how the command ended, for a recovery.
+pub(super) fn mark_end(journal: &Journal, ended: &Ended, asked_to_end: Option<i32>) {
+    let text = |number: Option<i32>| number.map_or_else(String::new, |number| number.to_string());
+    journal.mark(
+        ENDED,
+        [
+            ("exit_code", text(ended.exit_code)),
+            ("signal", text(ended.signal)),
+            ("asked_to_end", text(asked_to_end)),
+        ],
+    );
+}
+
+/// Closes a run whose journal nobody writes any more.
+///
+/// # Errors
+///
+/// Where a file could not be written. The journal is kept then, and the state stays `running`.
+pub(super) fn close(run: &RunDirectory, manifest: &mut Manifest) -> Result<(), ArchiveError> {
+    let rows = read_output(run, manifest);
+    let converted = match convert(run, &rows) {
+        Ok(converted) => converted,
+        Err(error) => {
+            run.write_manifest(manifest)?;
+            return Err(ArchiveError(format!("{}: {error}", run.path().display())));
+        }
+    };
+    take_over(manifest, converted);
+    seal(run, manifest)?;
+    fs::remove_file(run.join(JOURNAL))
+        .map_err(|error| ArchiveError(format!("{}: {error}", run.join(JOURNAL).display())))
+}
+
+/// Writes the manifest of a run whose other files are all there.
+pub(super) fn seal(run: &RunDirectory, manifest: &mut Manifest) -> Result<(), ArchiveError> {
+    manifest.files = files::describe(run.path())
+        .map_err(|error| ArchiveError(format!("{}: {error}", run.path().display())))?;
+    run.write_manifest(manifest)
+}
+
+/// Takes over what the journal says of the run.
+fn take_over(manifest: &mut Manifest, converted: Converted) {
+    let Converted { sampling, last, own_marks, damage, unknown } = converted;
+    manifest.sampling = Some(sampling);
+    manifest.ended = Timestamp::from_nanosecond(last.unix.into()).ok();
+    if let Some(damage) = damage {
+        manifest.problems.push(format!("the end of the journal is lost: {damage}"));
+    }
+    if !unknown.is_empty() {
+        let names = unknown.join(", ");
+        manifest.problems.push(format!("series that this halo does not know are lost: {names}"));
+    }
+    let Some(mark) = own_marks.iter().find(|mark| mark.name == ENDED) else {
+        manifest.state = State::Interrupted;
+        return;
+    };
+    let number = |key: &str| mark.attributes.get(key).and_then(|text| text.parse().ok());
+    manifest.command.exit_code = number("exit_code");
+    manifest.command.signal = number("signal");
+    manifest.command.asked_to_end = number("asked_to_end");
+    if manifest.command.ended.is_none() {
+        manifest.command.ended = Timestamp::from_nanosecond(mark.at.unix.into()).ok();
+    }
+    manifest.state = state(manifest);
+}
+
+/// How far a run got whose command ended.
+pub(super) fn state(manifest: &Manifest) -> State {
+    let command = &manifest.command;
+    // A shell says with a code above 128 which signal ended its command.
+    let told = command.exit_code.filter(|code| *code > 128).map(|code| code - 128);
+    let signals = [command.asked_to_end, command.signal, told];
+    if signals.into_iter().flatten().any(is_ending) {
+        State::Cancelled
+    } else if command.exit_code == Some(0) && manifest.failure.is_none() {
+        State::Complete
+    } else {
+        State::Failed
+    }
+}
+
+/// Reads what the tool printed into the manifest, and gives the figures.
+pub(super) fn read_output(run: &RunDirectory, manifest: &mut Manifest) -> Vec<Row> {
+    manifest.results = Results::None;
+    (manifest.unparsed, manifest.failure) = (None, None);
+    let argv: Vec<OsString> = manifest.command.executed.iter().map(OsString::from).collect();
+    let Some((tool, program)) = tool::recognize(&argv) else { return Vec::new() };
+    let parsed = read(run, "stdout").and_then(|stdout| Ok((stdout, read(run, "stderr")?)));
+    let parsed = match parsed {
+        Err(error) => Err(error.to_string()),
+        Ok((stdout, stderr)) => {
+            let outputs = Outputs { argv: &argv, program, stdout: &stdout, stderr: &stderr };
+            match catch_unwind(AssertUnwindSafe(|| tool.parse(&outputs))) {
+                Ok(parsed) => parsed.map_err(|error| error.to_string()),
+                Err(_) => Err(format!("halo has a bug: the reader of {} panicked", tool.name())),
+            }
+        }
+    };
+    match parsed {
+        Ok(parsed) => take_results(manifest, parsed),
+        Err(error) => {
+            manifest.results = Results::Unparsed;
+            manifest.unparsed = Some(error);
+            Vec::new()
+        }
+    }
+}
+
+fn take_results(manifest: &mut Manifest, parsed: Parsed) -> Vec<Row> {
+    manifest.results = if parsed.rows.is_empty() { Results::None } else { Results::Parsed };
+    manifest.tool.version = parsed.version;
+    manifest.backend = parsed.backend;
+    manifest.summary = summary(&parsed.rows);
+    manifest.cases = parsed.cases;
+    manifest.failure = parsed.failure;
+    parsed.rows
+}
+
+fn read(run: &RunDirectory, name: &str) -> io::Result<Vec<u8>> {
+    let path = run.join(RAW).join(name);
+    let at = |error: io::Error| io::Error::new(error.kind(), format!("{RAW}/{name}: {error}"));
+    match fs::metadata(&path) {
+        // The command was never started.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(at(error)),
+        Ok(about) if about.len() > LARGEST_OUTPUT => Err(at(io::ErrorKind::FileTooLarge.into())),
+        Ok(_) => fs::read(&path).map_err(at),
+    }
+}
+
+/// One value a case and metric. Where the tool tells each repetition, its own mean is not needed;
+/// where it does not, `X_mean` and `X_standard_deviation` stand for X.
+fn summary(rows: &[Row]) -> Vec<Summary> {
+    let mut groups: BTreeMap<(&str, &str, &str), Vec<&Row>> = BTreeMap::new();
+    let mut order = Vec::new();
+    for row in rows {
+        let metric = row.metric.as_str();
+        let metric = match row.repetition {
+            Some(_) => metric,
+            None => ["_mean", "_standard_deviation"]
+                .iter()
+                .find_map(|end| metric.strip_suffix(end))
+                .unwrap_or(metric),
+        };
+        let key = (row.task.as_str(), row.case.as_str(), metric);
+        let group = groups.entry(key).or_default();
+        if group.is_empty() {
+            order.push(key);
+        }
+        group.push(row);
+    }
+    order.into_iter().filter_map(|key| summarize(key, &groups[&key])).collect()
+}
+
+fn summarize((task, case, metric): (&str, &str, &str), rows: &[&Row]) -> Option<Summary> {
+    let values: Vec<f64> =
+        rows.iter().filter(|row| row.repetition.is_some()).map(|row| row.value).collect();
+    let told = |end: &str| {
+        rows.iter().find(|row| row.metric.ends_with(end) && row.metric != metric).map(|r| r.value)
+    };
+    let count = values.len() as f64;
+    let (mean, standard_deviation, repetitions) = if values.is_empty() {
+        let single = rows.iter().find(|row| row.metric == metric).map(|row| row.value);
+        (told("_mean").or(single)?, told("_standard_deviation"), None)
+    } else {
+        let mean = values.iter().sum::<f64>() / count;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let deviation = (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt());
+        (mean, deviation, u32::try_from(values.len()).ok())
+    };
+    Some(Summary {
+        task: task.to_owned(),
+        case: case.to_owned(),
+        metric: metric.to_owned(),
+        unit: rows.first().map(|row| row.unit.clone()).unwrap_or_default(),
+        mean,
+        standard_deviation,
+        repetitions,
+    })
+}
+
+/// What the user is told when a run is closed.
+pub(super) fn farewell(run: &RunDirectory, manifest: &Manifest) -> Vec<String> {
+    let mut lines = manifest.problems.clone();
+    lines.extend(manifest.failure.clone());
+    lines.extend(manifest.unparsed.clone());
+    let how = match (manifest.command.signal, manifest.command.exit_code) {
+        (Some(signal), _) => format!(" by {}", signal_name(signal)),
+        (None, Some(code)) if code != 0 => format!(" with exit code {code}"),
+        _ => String::new(),
+    };
+    let samples = manifest.sampling.as_ref().map_or_else(String::new, |sampling| {
+        let skipped = match sampling.skipped {
+            0 => String::new(),
+            skipped => format!(", {skipped} skipped"),
+        };
+        format!(", {} samples{skipped}", sampling.ticks)
+    });
+    let results = match (manifest.results, manifest.summary.len()) {
+        (Results::Parsed, count) => format!(", {count} results"),
+        (Results::Unparsed, _) => {
+            ", results unparsed (`halo-record reparse` tries again)".to_owned()
+        }
+        (Results::None, _) => String::new(),
+    };
+    lines.push(format!("{}{how}{results}{samples}: {}", manifest.state, shorten(run.path())));
+    lines
+}
+
+/// A path with the home directory as `~`.
+fn shorten(path: &Path) -> String {
+    let home = std::env::var_os("HOME").unwrap_or_default();
+    match path.strip_prefix(&home) {
+        Ok(rest) if !home.is_empty() => format!("~/{}", rest.display()),
+        _ => path.display().to_string(),
+    }
+}

@@ -1,0 +1,121 @@
+//! What the manifest of a run says before its command is started.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::preflight::Prepared;
+use super::{Request, file_name};
+use crate::archive::RunDirectory;
+use crate::run::Environment;
+use crate::run::manifest::{
+    Command, Manifest, Model, Origin, Recorder, Results, SCHEMA_VERSION, State, Tool,
+};
+use crate::sample::Sampler;
+
+/// The longest part of a directory's name that comes from the model's or program's name.
+const LONGEST_PART: usize = 48;
+
+/// `<utc>-<tool>-<model>`.
+pub(super) fn directory_name(prepared: &Prepared, started: Timestamp) -> String {
+    let mut name = format!("{}-{}", started.strftime("%Y%m%dT%H%M%SZ"), plain(&tool(prepared)));
+    let models = prepared.tool.map(|tool| tool.models(&prepared.plan.argv)).unwrap_or_default();
+    if let Some(model) = models.first() {
+        let stem = file_name(model);
+        name = format!("{name}-{}", plain(stem.strip_suffix(".gguf").unwrap_or(&stem)));
+    }
+    name
+}
+
+/// A text as a part of a file name that needs no quotes.
+fn plain(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let text: String =
+        text.chars().take(LONGEST_PART).map(|c| if is_plain(c) { c } else { '_' }).collect();
+    text.trim_start_matches('.').to_owned()
+}
+
+fn tool(prepared: &Prepared) -> String {
+    let program = prepared.plan.argv.first();
+    prepared.tool.map_or_else(
+        || program.map(|program| file_name(Path::new(program))).unwrap_or_default(),
+        |tool| tool.name().to_owned(),
+    )
+}
+
+/// The manifest of a run that begins.
+pub(super) fn manifest(
+    request: &Request,
+    prepared: &Prepared,
+    directory: &RunDirectory,
+    started: Timestamp,
+) -> Manifest {
+    let text = |argv: &[OsString]| argv.iter().map(|a| a.to_string_lossy().into_owned()).collect();
+    let working = std::env::current_dir().unwrap_or_default();
+    Manifest {
+        schema_version: SCHEMA_VERSION,
+        id: uuid::Uuid::now_v7().to_string(),
+        name: directory.name().to_owned(),
+        kind: request.kind,
+        campaign: None,
+        origin: Origin::Recorded,
+        state: State::Running,
+        results: Results::None,
+        unparsed: None,
+        failure: None,
+        problems: Vec::new(),
+        started,
+        ended: None,
+        tags: request.tags.clone(),
+        notes: Vec::new(),
+        command: Command {
+            asked: text(&request.argv),
+            executed: text(&prepared.plan.argv),
+            directory: working.to_string_lossy().into_owned(),
+            started: None,
+            ended: None,
+            exit_code: None,
+            signal: None,
+            asked_to_end: None,
+        },
+        tool: Tool { name: tool(prepared), version: None },
+        models: Vec::new(),
+        backend: None,
+        summary: Vec::new(),
+        cases: Vec::new(),
+        sampling: None,
+        verdict: None,
+        files: Vec::new(),
+        recorder: Recorder {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: env!("HALO_REVISION").to_owned(),
+        },
+        environment_at_start: Environment::default(),
+        environment_at_end: None,
+    }
+}
+
+/// The machine at this moment.
+pub(super) fn environment(_sampler: &Sampler, _manifest: &Manifest) -> Environment {
+    Environment::default()
+}
+
+/// The models that the command names. One that cannot be read is named all the same.
+pub(super) fn models(
+    _request: &Request,
+    prepared: &Prepared,
+    _problems: &mut Vec<String>,
+) -> Vec<Model> {
+    let files = prepared.tool.map(|tool| tool.models(&prepared.plan.argv)).unwrap_or_default();
+    files
+        .iter()
+        .map(|file| Model {
+            name: file_name(file),
+            file: file.to_string_lossy().into_owned(),
+            bytes: None,
+            sha256: None,
+            metadata: std::collections::BTreeMap::default(),
+        })
+        .collect()
+}

@@ -1,0 +1,73 @@
+//! Everything that can be refused is refused here, before anything runs.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{Access, access};
+
+use super::{Refusal, Request};
+use crate::process::Program;
+use crate::tool::{self, Plan, Tool};
+
+/// How long a tool may take to print its help. A container may have to be started for it.
+const HELP_DEADLINE: Duration = Duration::from_secs(20);
+
+/// What will run.
+pub(super) struct Prepared {
+    pub(super) tool: Option<&'static dyn Tool>,
+    pub(super) plan: Plan,
+}
+
+/// Checks a request.
+pub(super) fn check(request: &Request) -> Result<Prepared, Refusal> {
+    let Some(program) = request.argv.first() else {
+        return Err(Refusal(
+            "no command; put it behind --, as `-- llama-bench -m model.gguf`".into(),
+        ));
+    };
+    if find_program(program).is_none() {
+        return Err(Refusal(format!(
+            "{}: no such program; check the name or give its whole path",
+            program.display()
+        )));
+    }
+    request.archive.prepare().map_err(|error| Refusal(error.to_string()))?;
+    let argv = request.argv.clone();
+    let recognized = tool::recognize(&argv);
+    let mut plan = Plan {
+        argv,
+        program: recognized.map_or(0, |(_, program)| program),
+        hidden: None,
+        note: None,
+    };
+    if let Some((tool, program)) = recognized {
+        let help = help_of(&request.argv[..=program]);
+        tool.prepare(&mut plan, help.as_deref());
+    }
+    Ok(Prepared { tool: recognized.map(|(tool, _)| tool), plan })
+}
+
+/// What a program says of itself: flags come and go from one version to the next.
+fn help_of(argv: &[OsString]) -> Option<String> {
+    let path = find_program(argv.first()?)?;
+    let mut arguments: Vec<&str> = Vec::new();
+    for argument in &argv[1..] {
+        arguments.push(argument.to_str()?);
+    }
+    arguments.push("--help");
+    let output = Program::new(&path, &arguments, HELP_DEADLINE).run().ok()?;
+    output.status.success().then(|| output.stdout + &output.stderr)
+}
+
+/// Where a program is, as the system would find it.
+pub(super) fn find_program(name: impl AsRef<OsStr>) -> Option<PathBuf> {
+    let name = name.as_ref();
+    let is_program = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+    if name.as_bytes().contains(&b'/') {
+        return Some(PathBuf::from(name)).filter(|path| is_program(path));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| is_program(path))
+}

@@ -1,0 +1,88 @@
+//! Finishes what a kill or a loss of power left unfinished, and reads a tool's output again.
+
+use std::fs;
+use std::time::Duration;
+
+use super::close;
+use crate::archive::{Archive, ArchiveError, RunDirectory, write};
+use crate::run::journal::Moment;
+use crate::run::manifest::{Manifest, Origin, State};
+use crate::run::{JOURNAL, MANIFEST};
+
+/// A run has its manifest a moment after its directory.
+const BIRTH: Duration = Duration::from_secs(10);
+
+/// Whether a run was left unfinished: nobody records it, and its journal is still there.
+pub fn is_interrupted(run: &RunDirectory) -> bool {
+    !run.is_active() && run.join(JOURNAL).exists()
+}
+
+/// The runs of an archive that were left unfinished.
+pub fn interrupted(archive: &Archive) -> Result<Vec<RunDirectory>, ArchiveError> {
+    Ok(archive.runs()?.into_iter().filter(is_interrupted).collect())
+}
+
+/// Finishes a run, as far as its journal goes.
+///
+/// # Errors
+///
+/// Where somebody records it, or a file could not be written; the journal is kept then.
+pub fn recover(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
+    let _lock = run.lock()?;
+    let mut manifest = run.manifest()?;
+    run.release().map_err(|error| ArchiveError(error.to_string()))?;
+    if manifest.state != State::Running && manifest.sampling.is_some() {
+        // Only the last step is missing.
+        remove_journal(run)?;
+        return Ok(manifest);
+    }
+    manifest.origin = Origin::Recovered;
+    close::close(run, &mut manifest)?;
+    Ok(manifest)
+}
+
+/// Reads what the tool printed once more: with a newer halo it may be understood.
+///
+/// # Errors
+///
+/// Where the run is unfinished, or a file could not be written.
+pub fn reparse(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
+    let _lock = run.lock()?;
+    let mut manifest = run.manifest()?;
+    if run.join(JOURNAL).exists() {
+        let name = run.name();
+        return Err(ArchiveError(format!("{name}: was interrupted; `halo-record recover {name}`")));
+    }
+    let rows = close::read_output(run, &mut manifest);
+    if manifest.state != State::Interrupted {
+        manifest.state = close::state(&manifest);
+    }
+    let started = i64::try_from(manifest.started.as_nanosecond()).unwrap_or_default();
+    let identity = write::Identity {
+        id: manifest.id.clone(),
+        name: run.name().to_owned(),
+        start: Moment { monotonic: 0, unix: started },
+    };
+    let at = |error: std::io::Error| ArchiveError(format!("{}: {error}", run.path().display()));
+    write::write_results(run.path(), &identity, &rows).map_err(at)?;
+    close::seal(run, &mut manifest)?;
+    Ok(manifest)
+}
+
+/// Removes directories that were made for runs which never began: halo was killed before it
+/// could write their manifest.
+pub fn remove_unborn(archive: &Archive) -> Result<(), ArchiveError> {
+    for run in archive.directories()? {
+        let age = fs::metadata(run.path()).and_then(|about| about.modified()).ok();
+        let is_old = age.and_then(|made| made.elapsed().ok()).is_some_and(|age| age > BIRTH);
+        if is_old && !run.is_active() && !run.join(MANIFEST).exists() {
+            run.remove()?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_journal(run: &RunDirectory) -> Result<(), ArchiveError> {
+    let path = run.join(JOURNAL);
+    fs::remove_file(&path).map_err(|error| ArchiveError(format!("{}: {error}", path.display())))
+}

@@ -1,0 +1,180 @@
+//! Samples the machine while a command runs: on an absolute schedule, so that lateness does not
+//! add up, and with its own lateness and cost beside the values.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::journal::Journal;
+use crate::clock;
+use crate::metric::{Sample, Table};
+use crate::run::journal::{Line, NewSeries, Tick};
+use crate::sample::{Reading, Sampler, Snapshot};
+use crate::source::Source;
+
+/// A thread that samples until it is stopped.
+#[derive(Debug)]
+pub(super) struct Sampling {
+    stop: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Sampling {
+    /// Begins to sample.
+    pub(super) fn start(
+        sampler: Arc<Sampler>,
+        journal: Arc<Journal>,
+        interval: Duration,
+    ) -> io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let thread = thread::Builder::new().name("sampling".to_owned()).spawn(move || {
+            let mut series = Series::default();
+            let mut schedule = Schedule::begin(interval);
+            loop {
+                let due = schedule.due;
+                let wait = due.saturating_duration_since(Instant::now());
+                if stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+                    // One sample more, so that the last moment is known too.
+                    series.sample(&sampler, &journal, Timing::default());
+                    return;
+                }
+                if !series.sample(&sampler, &journal, schedule.begin_tick()) {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Takes a last sample and ends.
+    pub(super) fn finish(self) {
+        drop(self.stop);
+        // A panic there is a bug of halo's, and the run is archived all the same.
+        let _ = self.thread.join();
+    }
+}
+
+/// When samples are due.
+#[derive(Debug)]
+struct Schedule {
+    due: Instant,
+    interval: Duration,
+}
+
+/// How a tick came to its time.
+#[derive(Debug, Clone, Copy, Default)]
+struct Timing {
+    late: Duration,
+    skipped: u64,
+}
+
+impl Schedule {
+    fn begin(interval: Duration) -> Self {
+        Self { due: Instant::now(), interval }
+    }
+
+    /// Says how late the tick is that begins now, and when the next one is due.
+    fn begin_tick(&mut self) -> Timing {
+        let late = self.due.elapsed();
+        let skipped = late.as_nanos() / self.interval.as_nanos().max(1);
+        let skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
+        self.due += self.interval.saturating_mul(skipped.saturating_add(1));
+        Timing {
+            late: late.saturating_sub(self.interval.saturating_mul(skipped)),
+            skipped: skipped.into(),
+        }
+    }
+}
+
+type Labels = Box<[Box<str>]>;
+
+/// The series that the journal knows, and what was read last.
+#[derive(Debug, Default)]
+struct Series {
+    numbers: HashMap<&'static str, Vec<(Labels, u32)>>,
+    count: u32,
+    /// When a source was asked.
+    asked: HashMap<&'static str, Instant>,
+    /// The last reading of each instance of a source.
+    read: HashMap<(&'static str, usize), Arc<Reading>>,
+}
+
+impl Series {
+    /// Takes a sample, and says whether the journal took it.
+    fn sample(&mut self, sampler: &Sampler, journal: &Journal, timing: Timing) -> bool {
+        let began = Instant::now();
+        let mut tick = Tick {
+            at: clock::now(),
+            late: nanoseconds(timing.late),
+            skipped: timing.skipped,
+            ..Tick::default()
+        };
+        let Ok(snapshot) = sampler.read_now(|source| self.is_due(source, began)) else {
+            return true;
+        };
+        let new = self.collect(&snapshot, &mut tick);
+        for state in snapshot.states() {
+            self.asked.insert(state.source.name, began);
+        }
+        tick.cost = nanoseconds(began.elapsed());
+        (new.series.is_empty() || journal.append(&Line::Series(new)))
+            && journal.append(&Line::Tick(tick))
+    }
+
+    /// Whether the hardware behind a source may be asked again. A tick that is a little early
+    /// after one that was late still counts.
+    fn is_due(&self, source: &Source, now: Instant) -> bool {
+        let rest = source.floor * 9 / 10;
+        is_recorded(source)
+            && self.asked.get(source.name).is_none_or(|asked| now.duration_since(*asked) >= rest)
+    }
+
+    /// Puts what was read anew into a tick, and says which series that brought.
+    fn collect(&mut self, snapshot: &Snapshot, tick: &mut Tick) -> NewSeries {
+        let mut new = NewSeries { first: self.count, series: Vec::new() };
+        let mut instances: HashMap<&str, usize> = HashMap::new();
+        for state in snapshot.states() {
+            let name = state.source.name;
+            let instance = instances.entry(name).or_default();
+            let key = (name, *instance);
+            *instance += 1;
+            let failing = state.reasons().into_iter().map(|r| format!("{name}:{}", r.as_str()));
+            tick.failing.extend(failing);
+            let Some(reading) = &state.reading else { continue };
+            if self.read.get(&key).is_some_and(|known| Arc::ptr_eq(known, reading)) {
+                continue;
+            }
+            self.read.insert(key, Arc::clone(reading));
+            for sample in state.values().iter().filter(|s| s.def.table != Table::None) {
+                tick.series.push(self.number(sample, &mut new));
+                tick.values.push(sample.value);
+            }
+        }
+        new
+    }
+
+    fn number(&mut self, sample: &Sample, new: &mut NewSeries) -> u32 {
+        let known = self.numbers.entry(sample.def.name).or_default();
+        if let Some((_, number)) = known.iter().find(|(labels, _)| *labels == sample.labels) {
+            return *number;
+        }
+        let number = self.count;
+        self.count += 1;
+        known.push((sample.labels.clone(), number));
+        let labels = sample.labels.iter().map(ToString::to_string).collect();
+        new.series.push((sample.def.name.to_owned(), labels));
+        number
+    }
+}
+
+/// Whether a source has anything that is sampled: not facts alone, and nothing about halo itself.
+pub(super) fn is_recorded(source: &Source) -> bool {
+    source.metrics.iter().any(|def| def.table != Table::None)
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,3 @@
+//! What people see of runs. Nothing here opens a file.
+
+pub mod terminal;

@@ -1,0 +1,192 @@
+//! Runs as text for a terminal, legible without colour.
+
+use std::fmt::Write;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::archive::filter::Brief;
+use crate::run::Manifest;
+use crate::run::manifest::{Summary, Tags};
+
+/// The columns of a list.
+const COLUMNS: [&str; 7] = ["run", "time", "state", "verdict", "model", "result", "tags"];
+
+/// A list of runs.
+pub fn list(runs: &[Brief]) -> String {
+    let mut table = plain_table(&COLUMNS);
+    for run in runs {
+        let models: Vec<&str> = run.models.iter().map(|model| model.name.as_str()).collect();
+        table.add_row([
+            run.run.clone(),
+            local(run.started, "%Y-%m-%d %H:%M"),
+            run.state.to_string(),
+            run.verdict.as_ref().map_or("unknown", |verdict| &verdict.label).to_owned(),
+            models.join(", "),
+            results(&run.summary),
+            tags(&run.tags),
+        ]);
+    }
+    trimmed(&table)
+}
+
+/// The speeds of a run on one line.
+fn results(summary: &[Summary]) -> String {
+    let speeds: Vec<&Summary> =
+        summary.iter().filter(|figure| figure.metric == "tokens_per_second").collect();
+    let shown = speeds.iter().take(3).map(|figure| format!("{} {}", figure.case, short(figure)));
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if speeds.len() > 3 {
+        text += ", …";
+    }
+    text
+}
+
+/// One run.
+pub fn show(run: &Brief, manifest: &Manifest, directory: &str) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = writeln!(text, "{name:<12}{value}");
+        }
+    };
+    line("run", &run.run);
+    line("id", &manifest.id);
+    line("directory", directory);
+    line("state", &state(run, manifest));
+    line("verdict", run.verdict.as_ref().map_or("unknown", |verdict| &verdict.label));
+    line("started", &local(manifest.started, "%Y-%m-%d %H:%M:%S %:z"));
+    if let Some(ended) = manifest.ended {
+        line("took", &took(manifest.started, ended));
+    }
+    line("command", &manifest.command.asked.join(" "));
+    if manifest.command.executed != manifest.command.asked {
+        line("executed", &manifest.command.executed.join(" "));
+    }
+    line("in", &manifest.command.directory);
+    let version = manifest.tool.version.as_deref().unwrap_or_default();
+    line("tool", format!("{} {version}", manifest.tool.name).trim_end());
+    line("backend", manifest.backend.as_deref().unwrap_or_default());
+    for model in &manifest.models {
+        let size = model.bytes.map_or_else(String::new, |bytes| format!(", {}", size(bytes)));
+        line("model", &format!("{}{size}, {}", model.name, model.file));
+    }
+    line("tags", &tags(&manifest.tags));
+    for note in &manifest.notes {
+        line("note", &format!("{} {}", local(note.time, "%Y-%m-%d %H:%M"), note.text));
+    }
+    let problems = manifest.problems.iter().chain(&manifest.failure).chain(&manifest.unparsed);
+    for problem in problems {
+        line("problem", problem);
+    }
+    if let Some(sampling) = &manifest.sampling {
+        line(
+            "samples",
+            &format!(
+                "{} every {} s, {} skipped; late by {} on average, {} at most; {} each",
+                sampling.ticks,
+                sampling.interval_seconds,
+                sampling.skipped,
+                milliseconds(sampling.mean_lateness_seconds),
+                milliseconds(sampling.max_lateness_seconds),
+                milliseconds(sampling.mean_cost_seconds),
+            ),
+        );
+    }
+    if !manifest.summary.is_empty() {
+        text += "\n";
+        text += &figures(&manifest.summary);
+    }
+    text
+}
+
+fn state(run: &Brief, manifest: &Manifest) -> String {
+    let mut text = format!("{}, results {}", run.state, manifest.results);
+    match (manifest.command.signal, manifest.command.exit_code) {
+        (Some(signal), _) => _ = write!(text, ", ended by signal {signal}"),
+        (None, Some(code)) if code != 0 => _ = write!(text, ", exit code {code}"),
+        _ => {}
+    }
+    if manifest.origin != crate::run::manifest::Origin::Recorded {
+        let _ = write!(text, ", {}", manifest.origin);
+    }
+    text
+}
+
+/// The figures of a run as a table.
+fn figures(summary: &[Summary]) -> String {
+    let mut table = plain_table(&["task", "case", "metric", "mean", "±", "n", "unit"]);
+    for figure in summary {
+        table.add_row([
+            figure.task.clone(),
+            figure.case.clone(),
+            figure.metric.clone(),
+            number(figure.mean),
+            figure.standard_deviation.map_or_else(String::new, number),
+            figure.repetitions.map_or_else(String::new, |count| count.to_string()),
+            figure.unit.clone(),
+        ]);
+    }
+    for column in [3, 4, 5] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    trimmed(&table)
+}
+
+fn plain_table(columns: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(columns.iter().copied());
+    table
+}
+
+fn trimmed(table: &Table) -> String {
+    table.lines().flat_map(|line| [line.trim_end().to_owned(), "\n".to_owned()]).collect()
+}
+
+fn tags(tags: &Tags) -> String {
+    let text = |(name, value): (&String, &Option<String>)| match value {
+        Some(value) => format!("{name}={value}"),
+        None => name.clone(),
+    };
+    tags.iter().map(text).collect::<Vec<_>>().join(" ")
+}
+
+fn short(figure: &Summary) -> String {
+    match figure.standard_deviation {
+        Some(deviation) => format!("{} ± {}", number(figure.mean), number(deviation)),
+        None => number(figure.mean),
+    }
+}
+
+/// A number with four digits that count, or more where it is larger.
+fn number(value: f64) -> String {
+    let digits: usize = match value.abs() {
+        v if v >= 1000.0 => 0,
+        v if v >= 100.0 => 1,
+        v if v >= 10.0 => 2,
+        v if v >= 0.1 || v == 0.0 => 3,
+        _ => 6,
+    };
+    format!("{value:.digits$}")
+}
+
+fn size(bytes: u64) -> String {
+    format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
+fn milliseconds(seconds: f64) -> String {
+    format!("{:.2} ms", seconds * 1e3)
+}
+
+fn took(started: Timestamp, ended: Timestamp) -> String {
+    format!("{:.1} s", ended.duration_since(started).as_secs_f64())
+}
+
+fn local(time: Timestamp, format: &str) -> String {
+    time.to_zoned_datetime(TimeZone::system()).strftime(format).to_string()
+}
