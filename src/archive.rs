@@ -301,9 +301,9 @@ fn parse<T: serde::de::DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T,
     serde_json::from_slice(bytes).map_err(refuse)
 }
 
-/// Names of run directories begin with the time: `20261124T035512Z-`.
+/// Names of run directories begin with the time: `20261124T035512.123Z-`.
 fn is_run_name(name: &str) -> bool {
-    let form = b"00000000T000000Z-";
+    let form = b"00000000T000000.000Z-";
     name.len() > form.len()
         && name.bytes().zip(form).all(|(byte, form)| match form {
             b'0' => byte.is_ascii_digit(),

@@ -345,7 +345,9 @@ fn completions(shell: Shell) -> String {
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let text = text.trim_start_matches("error: ");
-    let mut line = text.lines().next().unwrap_or_default().trim().to_owned();
+    // What the user typed may have line breaks itself.
+    let end = ["\n\n", "\n  ["].iter().filter_map(|mark| text.find(mark)).min();
+    let mut line = text[..end.unwrap_or(text.len())].trim().replace('\n', " ");
     for kind in [ContextKind::ValidValue, ContextKind::SuggestedArg, ContextKind::SuggestedValue] {
         let values = match error.get(kind) {
             Some(ContextValue::String(value)) => value.clone(),

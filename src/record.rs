@@ -107,7 +107,12 @@ pub fn record(request: &Request) -> Result<Exit, RecordError> {
     say(&recording.greeting(request, &prepared));
     let ended = match wait(request.lead, &mut signals) {
         Some(signal) => Ended { signal: Some(signal), ..Ended::default() },
-        None => recording.run(&prepared, &mut signals)?,
+        None => recording.run(&prepared, &mut signals).unwrap_or_else(|error| {
+            let program = prepared.plan.argv.first().map(|p| p.display().to_string());
+            let problem = format!("{}: {error}", program.unwrap_or_default());
+            recording.manifest.problems.push(problem);
+            Ended::default()
+        }),
     };
     wait(request.lead, &mut signals);
     recording.finish(&ended)
@@ -193,7 +198,7 @@ impl Recording {
     }
 
     /// Runs the command to its end.
-    fn run(&mut self, prepared: &Prepared, signals: &mut Signals) -> Result<Ended, RecordError> {
+    fn run(&mut self, prepared: &Prepared, signals: &mut Signals) -> io::Result<Ended> {
         let raw = |name: &str| File::create(self.directory.join(RAW).join(name));
         let id = OsString::from(&self.manifest.id);
         let task = Task {

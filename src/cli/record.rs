@@ -27,6 +27,7 @@ const LONGEST_LEAD: Duration = Duration::from_mins(10);
 /// Records benchmarks with what the machine did meanwhile, and keeps them
 #[derive(Debug, Parser)]
 #[command(name = "halo-record", version = env!("HALO_VERSION"), max_term_width = 100)]
+#[command(args_override_self = true)]
 #[command(after_help = "Examples:
   halo-record benchmark --tag post-opt --tag kv=q4_0 -- llama-bench -m model.gguf -r 5
   halo-record run -- ./any-command     record any command

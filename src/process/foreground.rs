@@ -116,7 +116,9 @@ pub fn run(
     while status.is_none() {
         for origin in signals.0.wait() {
             match origin.signal {
-                SIGCHLD => status = status.or(reap(child, terminal.as_mut(), &mut tell)?),
+                // Others of halo's children end too; one that was reaped is nobody's any more.
+                SIGCHLD if status.is_some() => {}
+                SIGCHLD => status = reap(child, terminal.as_mut(), &mut tell)?,
                 // `fg` brought halo to the foreground.
                 SIGCONT => {
                     if let Some(terminal) = terminal.as_mut().filter(|t| !t.is_entered()) {

@@ -10,9 +10,10 @@ use std::thread;
 use pty_process::Size;
 use pty_process::blocking::{Pts, Pty};
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, kill_process_group};
 use rustix::termios::{
-    OptionalActions, OutputModes, Termios, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
+    LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp,
+    tcgetwinsize, tcsetattr,
 };
 
 /// The terminal of a command, and what was changed at the user's own.
@@ -118,7 +119,9 @@ impl Terminal {
                     return;
                 }
                 match rustix::io::read(&stdin, &mut keys) {
-                    Ok(length @ 1..) if master.write_all(&keys[..length]).is_ok() => {}
+                    Ok(length @ 1..) if master.write_all(&keys[..length]).is_ok() => {
+                        stop_if_asked(&master, &keys[..length]);
+                    }
                     _ => return,
                 }
             }
@@ -130,6 +133,23 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         self.leave();
+    }
+}
+
+/// Stops the command where Ctrl-Z is among the keys and means that.
+///
+/// The kernel lets nobody stop a command that has no shell beside it in its session, because
+/// nobody could let it go on. Here halo can.
+fn stop_if_asked(master: &File, keys: &[u8]) {
+    let Ok(termios) = tcgetattr(master) else { return };
+    let suspend = termios.special_codes[SpecialCodeIndex::VSUSP];
+    if termios.local_modes.contains(LocalModes::ISIG)
+        && suspend != 0
+        && keys.contains(&suspend)
+        && let Ok(group) = tcgetpgrp(master)
+    {
+        // It may have ended in this moment, which is as good.
+        let _ = kill_process_group(group, Signal::STOP);
     }
 }
 

@@ -17,9 +17,9 @@ use crate::sample::Sampler;
 /// The longest part of a directory's name that comes from the model's or program's name.
 const LONGEST_PART: usize = 48;
 
-/// `<utc>-<tool>-<model>`.
+/// `<utc>-<tool>-<model>`, with milliseconds, so that the order of names is that of time.
 pub(super) fn directory_name(prepared: &Prepared, started: Timestamp) -> String {
-    let mut name = format!("{}-{}", started.strftime("%Y%m%dT%H%M%SZ"), plain(&tool(prepared)));
+    let mut name = format!("{}-{}", started.strftime("%Y%m%dT%H%M%S%.3fZ"), plain(&tool(prepared)));
     let models = prepared.tool.map(|tool| tool.models(&prepared.plan.argv)).unwrap_or_default();
     if let Some(model) = models.first() {
         let stem = file_name(model);

@@ -19,6 +19,7 @@ mod power;
 mod program;
 #[cfg(feature = "real-tests")]
 mod real;
+mod record;
 mod rules;
 mod tidy;
 mod web_config;

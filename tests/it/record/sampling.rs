@@ -1,0 +1,85 @@
+//! What is sampled, and how often.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use halo::archive::journal::Reader;
+use halo::run::journal::{Line, Tick};
+
+use super::{Archive, manifest};
+
+/// The series and ticks of a run's journal while it lasts: it is copied by its own command.
+fn journal(flags: &[&str], seconds: &str) -> (Vec<(String, Vec<String>)>, Vec<Tick>) {
+    let archive = Archive::new();
+    let copy = archive.path().join("copy");
+    let script = format!("sleep {seconds}; cp $HALO_RUN_DIR/journal.jsonl {}", copy.display());
+    assert!(archive.record(flags, &["sh", "-c", &script]).status.success());
+    let mut reader = Reader::new(fs::File::open(&copy).unwrap());
+    let (mut series, mut ticks) = (Vec::new(), Vec::new());
+    while let Some(line) = reader.next_line().unwrap() {
+        match line {
+            Line::Series(new) => {
+                assert_eq!(new.first as usize, series.len());
+                series.extend(new.series);
+            }
+            Line::Tick(tick) => ticks.push(tick),
+            Line::Header(_) | Line::Mark(_) => {}
+        }
+    }
+    (series, ticks)
+}
+
+#[test]
+fn every_source_keeps_its_own_pace() {
+    let (series, ticks) = journal(&[], "1");
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for tick in &ticks {
+        assert_eq!(tick.series.len(), tick.values.len());
+        for number in &tick.series {
+            *counts.entry(&series[*number as usize].0).or_default() += 1;
+        }
+    }
+    let readings = |family: &str| {
+        let series = series.iter().filter(|(name, _)| name == family).count();
+        assert!(series > 0, "{family} is not sampled");
+        counts[family] / series
+    };
+    // Files of the kernel at every tick, the GPU's firmware at most ten times a second, settings
+    // once. Lower bounds would depend on how busy this machine is.
+    assert_eq!(readings("halo_memory_available_bytes"), ticks.len());
+    assert!(readings("halo_power_watts") <= ticks.len() / 4, "{counts:?}");
+    assert_eq!(readings("halo_tuning_value"), 1);
+    // Nothing about halo itself, and no facts.
+    assert!(
+        !series.iter().any(|(name, _)| name.starts_with("process_") || name.ends_with("_info"))
+    );
+}
+
+#[test]
+fn the_schedule_is_absolute() {
+    let (_, ticks) = journal(&["--interval", "50ms"], "0.7");
+    let interval = 50_000_000;
+    let due = |tick: &Tick| tick.at.monotonic - i64::try_from(tick.late).unwrap();
+    let first = due(&ticks[0]);
+    let mut number = 0;
+    for tick in &ticks[1..] {
+        number += 1 + i64::try_from(tick.skipped).unwrap();
+        let drift = due(tick) - first - number * interval;
+        // Reading the clock twice takes time; lateness that added up would be far beyond.
+        assert!(drift.abs() < 2_000_000, "tick {number} drifted by {drift} ns");
+    }
+}
+
+#[test]
+fn the_machine_alone_is_sampled_before_and_after() {
+    let archive = Archive::new();
+    assert!(archive.record(&["--lead", "0.3s"], &["true"]).status.success());
+    let about = manifest(&archive.only_run());
+    let before = about.command.started.unwrap().duration_since(about.started);
+    let after = about.ended.unwrap().duration_since(about.command.ended.unwrap());
+    assert!(before.as_secs_f64() >= 0.3 && after.as_secs_f64() >= 0.29, "{before:?} {after:?}");
+    let sampling = about.sampling.unwrap();
+    assert!(sampling.ticks > 4);
+    assert!((sampling.interval_seconds - 0.02).abs() < 1e-9);
+    assert!(sampling.sources.iter().any(|source| source == "amdgpu"));
+}
