@@ -132,6 +132,8 @@ impl Archive {
                 Ok(()) => {
                     let run = RunDirectory { path };
                     let lock = run.lock()?;
+                    sync_directory(&self.directory)
+                        .map_err(|error| ArchiveError::at(&self.directory, error))?;
                     return Ok((run, lock));
                 }
             }

@@ -106,7 +106,10 @@ pub fn record(request: &Request) -> Result<Exit, RecordError> {
     let mut recording = Recording::begin(request, &prepared)?;
     say(&recording.greeting(request, &prepared));
     let ended = match wait(request.lead, &mut signals) {
-        Some(signal) => Ended { signal: Some(signal), ..Ended::default() },
+        Some(signal) => {
+            recording.manifest.command.asked_to_end = Some(signal);
+            Ended { signal: Some(signal), ..Ended::default() }
+        }
         None => recording.run(&prepared, &mut signals).unwrap_or_else(|error| {
             let program = prepared.plan.argv.first().map(|p| p.display().to_string());
             let problem = format!("{}: {error}", program.unwrap_or_default());
@@ -173,6 +176,7 @@ impl Recording {
             at: clock::now(),
         }));
         let (for_thread, its_journal) = (Arc::clone(&sampler), Arc::clone(&journal));
+        journal.sync()?;
         let sampling = Sampling::start(for_thread, its_journal, request.interval)?;
 
         let inhibition = Inhibition::begin(directory.name());
@@ -224,8 +228,7 @@ impl Recording {
             }
         };
         let ended = foreground::run(task, signals, started, tell)?;
-        self.manifest.command.ended = Some(Timestamp::now());
-        close::mark_end(&self.journal, &ended, asked_to_end);
+        close::mark_end(&self.journal, &mut self.manifest.command, &ended, asked_to_end);
         Ok(ended)
     }
 

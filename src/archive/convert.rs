@@ -25,16 +25,15 @@ pub struct Converted {
     pub unknown: Vec<String>,
 }
 
-/// Reads the journal of a run and writes its tables. The journal stays.
+/// Reads the journal of a run and writes its tables. The journal stays. Nothing is given where
+/// it has no beginning: halo was killed before the first sample.
 ///
 /// # Errors
 ///
-/// Where the journal has no header, or a file cannot be written.
-pub fn convert(run: &RunDirectory, results: &[Row]) -> io::Result<Converted> {
+/// Where the journal is of another version, or a file cannot be written.
+pub fn convert(run: &RunDirectory, results: &[Row]) -> io::Result<Option<Converted>> {
     let mut reader = Reader::open(&run.join(JOURNAL))?;
-    let Some(Line::Header(header)) = reader.next_line()? else {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the journal has no header"));
-    };
+    let Some(Line::Header(header)) = reader.next_line()? else { return Ok(None) };
     if header.version != VERSION {
         let text = format!("the journal's version is {}, not {VERSION}", header.version);
         return Err(io::Error::new(io::ErrorKind::InvalidData, text));
@@ -66,13 +65,13 @@ pub fn convert(run: &RunDirectory, results: &[Row]) -> io::Result<Converted> {
         }
     }
     let unknown = tables.finish(results)?;
-    Ok(Converted {
+    Ok(Some(Converted {
         sampling: summary.sampling(header),
         last: summary.last,
         own_marks: summary.own_marks,
         damage: reader.damage().map(str::to_owned),
         unknown,
-    })
+    }))
 }
 
 #[derive(Debug, Default)]

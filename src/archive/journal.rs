@@ -45,6 +45,11 @@ impl Writer {
         append(&mut self.file, &mut self.buffer, line)
     }
 
+    /// Brings what was added to the disk.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
     /// Keeps everybody else from adding lines, for as long as the returned file is open.
     pub fn close(mut self) -> io::Result<File> {
         if let Some((stop, thread)) = self.sync.take() {

@@ -14,7 +14,8 @@ use super::journal::Journal;
 use crate::archive::convert::{Converted, convert};
 use crate::archive::{ArchiveError, RunDirectory, files};
 use crate::process::foreground::{Ended, is_ending, signal_name};
-use crate::run::manifest::{Manifest, Results, State, Summary};
+use crate::run::journal::Mark;
+use crate::run::manifest::{Command, Manifest, Results, State, Summary};
 use crate::run::{JOURNAL, RAW};
 use crate::tool::{self, Outputs, Parsed, Row};
 
@@ -24,8 +25,17 @@ const LARGEST_OUTPUT: u64 = 64 * 1024 * 1024;
 /// The mark that the command's end leaves in the journal.
 const ENDED: &str = "command ended";
 
-/// Remembers in the journal how the command ended, for a recovery.
-pub(super) fn mark_end(journal: &Journal, ended: &Ended, asked_to_end: Option<i32>) {
+/// Remembers how the command ended: in the manifest, and in the journal for a recovery.
+pub(super) fn mark_end(
+    journal: &Journal,
+    command: &mut Command,
+    ended: &Ended,
+    asked_to_end: Option<i32>,
+) {
+    command.ended = Some(Timestamp::now());
+    command.exit_code = ended.exit_code;
+    command.signal = ended.signal;
+    command.asked_to_end = asked_to_end;
     let text = |number: Option<i32>| number.map_or_else(String::new, |number| number.to_string());
     journal.mark(
         ENDED,
@@ -51,7 +61,12 @@ pub(super) fn close(run: &RunDirectory, manifest: &mut Manifest) -> Result<(), A
             return Err(ArchiveError(format!("{}: {error}", run.path().display())));
         }
     };
-    take_over(manifest, converted);
+    if let Some(converted) = converted {
+        take_over(manifest, converted);
+    } else {
+        manifest.state = State::Interrupted;
+        manifest.problems.push("halo was killed before the first sample".to_owned());
+    }
     seal(run, manifest)?;
     fs::remove_file(run.join(JOURNAL))
         .map_err(|error| ArchiveError(format!("{}: {error}", run.join(JOURNAL).display())))
@@ -76,18 +91,23 @@ fn take_over(manifest: &mut Manifest, converted: Converted) {
         let names = unknown.join(", ");
         manifest.problems.push(format!("series that this halo does not know are lost: {names}"));
     }
-    let Some(mark) = own_marks.iter().find(|mark| mark.name == ENDED) else {
-        manifest.state = State::Interrupted;
-        return;
+    if manifest.command.ended.is_none() {
+        take_over_end(manifest, &own_marks);
+    }
+    manifest.state = match manifest.command.ended {
+        Some(_) => state(manifest),
+        None => State::Interrupted,
     };
+}
+
+/// Takes over how the command ended, for a halo that was killed after that.
+fn take_over_end(manifest: &mut Manifest, marks: &[Mark]) {
+    let Some(mark) = marks.iter().find(|mark| mark.name == ENDED) else { return };
     let number = |key: &str| mark.attributes.get(key).and_then(|text| text.parse().ok());
     manifest.command.exit_code = number("exit_code");
     manifest.command.signal = number("signal");
     manifest.command.asked_to_end = number("asked_to_end");
-    if manifest.command.ended.is_none() {
-        manifest.command.ended = Timestamp::from_nanosecond(mark.at.unix.into()).ok();
-    }
-    manifest.state = state(manifest);
+    manifest.command.ended = Timestamp::from_nanosecond(mark.at.unix.into()).ok();
 }
 
 /// How far a run got whose command ended.

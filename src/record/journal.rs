@@ -42,6 +42,11 @@ impl Journal {
         false
     }
 
+    /// Brings what was added to the disk.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        lock(&self.writer).as_ref().map_or(Ok(()), Writer::sync)
+    }
+
     /// Adds something that halo itself knows of.
     pub(super) fn mark<const N: usize>(&self, name: &str, attributes: [(&str, String); N]) {
         let attributes: BTreeMap<String, String> =

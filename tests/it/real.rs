@@ -6,6 +6,7 @@
 
 mod alerts;
 mod helper;
+mod kills;
 mod process;
 mod prometheus;
 mod promtool;

@@ -73,7 +73,8 @@ pub(crate) fn check_recovery(archive: &Archive) {
     };
     let expected = if truth.has_end { State::Complete } else { State::Interrupted };
     assert_eq!(after.state, expected);
-    assert_eq!(after.sampling.as_ref().unwrap().ticks, truth.ticks as u64);
+    let ticks = after.sampling.as_ref().map_or(0, |sampling| sampling.ticks);
+    assert_eq!(ticks, truth.ticks as u64);
     if before.state == State::Running {
         assert_eq!(after.origin, Origin::Recovered);
     }
@@ -109,6 +110,25 @@ fn a_torn_journal_is_read_up_to_the_tear() {
     assert_eq!(after.sampling.unwrap().ticks, whole.ticks as u64 - 1);
     assert!(after.problems[0].contains("end of the journal is lost"), "{:?}", after.problems);
     assert!(super::archive_values(&run).iter().all(|(key, value)| whole.values[key] == *value));
+}
+
+#[test]
+fn a_run_that_cannot_be_closed_keeps_its_journal() {
+    let archive = Archive::new();
+    // A directory where a file has to be made.
+    let obstacle = "mkdir $HALO_RUN_DIR/power.parquet.unfinished";
+    let output = archive.record(&[], &["sh", "-c", obstacle]);
+    assert_eq!(output.status.code(), Some(125));
+    let told = super::text(&output.stderr);
+    assert!(told.contains("the journal is kept") && told.contains("halo-record recover"), "{told}");
+    let run = archive.only_run();
+    let whole = truth(&run).unwrap();
+    assert!(!archive.run(&["recover"]).status.success());
+    fs::remove_dir(run.join("power.parquet.unfinished")).unwrap();
+    archive.print(&["recover"]);
+    let after = manifest(&run);
+    assert_eq!((after.state, after.origin), (State::Complete, Origin::Recovered));
+    assert_eq!(super::archive_values(&run), whole.values);
 }
 
 #[test]
