@@ -21,4 +21,6 @@ mod program;
 mod real;
 mod rules;
 mod tidy;
+#[cfg(feature = "record")]
+mod tool;
 mod web_config;
