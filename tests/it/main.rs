@@ -15,6 +15,8 @@ mod gpu_metrics;
 mod hosts;
 mod http;
 mod machine;
+#[cfg(feature = "record")]
+mod model;
 mod power;
 mod program;
 #[cfg(feature = "real-tests")]
