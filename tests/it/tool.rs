@@ -34,7 +34,7 @@ impl Fixture {
     fn read(case: &Path) -> Self {
         let about = fs::read_to_string(case.join("about.toml")).unwrap();
         let about: About = toml::from_str(&about).unwrap();
-        assert_eq!(about.by_hand, about.origin.starts_with("written by hand"), "{case:?}");
+        assert_eq!(about.by_hand, about.origin.starts_with("written by hand"), "{}", name(case));
         let stream = |name| fs::read(case.join(name)).unwrap_or_default();
         let argv = about.argv.into_iter().map(OsString::from).collect();
         Self { argv, stdout: stream("stdout"), stderr: stream("stderr") }
@@ -110,7 +110,7 @@ fn every_repetition_is_kept_exactly() {
     };
     assert_eq!(of("tokens_per_second", "pp64"), [17581.4, 17197.8, 17096.5]);
     assert_eq!(of("duration", "pp64"), [0.003_640_213, 0.003_721_404, 0.003_743_456]);
-    assert_eq!(of("tokens_per_second_mean", "tg32"), [6094.593_679]);
+    assert_eq!(of("tokens_per_second_mean", "tg32"), [6_094.593_679]);
     assert_eq!(of("tokens_per_second_standard_deviation", "tg32"), [57.070_512]);
     assert_eq!(parsed.version.as_deref(), Some("b11434"));
     assert_eq!(parsed.backend.as_deref(), Some("CPU"));
@@ -134,6 +134,37 @@ fn a_damaged_test_is_never_passed_over_in_silence() {
     let mut fixture = Fixture::of("jsonl");
     fixture.stdout.splice(..0, *b"........");
     assert_eq!(fixture.parse().unwrap(), Fixture::of("jsonl").parse().unwrap());
+}
+
+#[test]
+fn rows_that_do_not_fit_their_columns_are_refused_with_their_place() {
+    let insert = "INSERT INTO llama_bench (n_gen, avg_ts) VALUES";
+    let head = "| test | t/s |\n| ---: | ---: |\n";
+    let refused = [
+        ("csv", "n_gen,avg_ts\n\"1\",\"2\"\n\"1\"\n".to_owned(), "line 3: 1 values for 2 columns"),
+        ("csv", "n_gen,avg_ts\n\"1\",\"x\"\n".to_owned(), "line 2: n_prompt is missing"),
+        ("sql", format!("{insert} ('1');\n"), "line 1: 1 values for 2 columns"),
+        ("sql", format!("{insert} nothing;\n"), "line 1: an INSERT without values"),
+        ("md", format!("{head}| pp1 |\n"), "line 3: 1 cells for 2 columns"),
+        ("md", format!("{head}| pp | 1.0 ± 0.1 |\n"), "line 3: test is pp, not as pp512 or tg128"),
+        ("md", format!("{head}| pp1 | fast |\n"), "line 3: t/s is fast, not as 57.0 ± 0.2"),
+    ];
+    for (format, stdout, expected) in refused {
+        let argv = words(&format!("llama-bench -o {format}"));
+        let fixture = Fixture { argv, stdout: stdout.into_bytes(), stderr: Vec::new() };
+        assert_eq!(fixture.parse().unwrap_err().to_string(), format!("raw/stdout {expected}"));
+    }
+}
+
+#[test]
+fn a_terminal_changes_no_figure() {
+    for format in ["csv", "json", "jsonl", "md", "sql"] {
+        let mut fixture = Fixture::of(format);
+        let plain = fixture.parse().unwrap();
+        let text = String::from_utf8(fixture.stdout).unwrap();
+        fixture.stdout = text.replace('\n', "\r\n").into_bytes();
+        assert_eq!(fixture.parse().unwrap(), plain, "{format}");
+    }
 }
 
 /// One run, written in each format as llama-bench writes it.

@@ -20,7 +20,6 @@ pub(super) fn tests(output: &Output<'_>) -> Result<Vec<Test>, ParseError> {
     let mut tests = Vec::new();
     loop {
         let start = reader.position().clone();
-        // The position of a record counts the blank lines before it to the record.
         let line = head + usize::try_from(start.line()).unwrap_or(0);
         match reader.read_byte_record(&mut record) {
             Ok(true) => {}

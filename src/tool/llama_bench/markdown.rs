@@ -55,10 +55,10 @@ pub(super) fn tests(output: &Output<'_>) -> Result<Vec<Test>, ParseError> {
         for (column, cell) in columns.iter().zip(cells) {
             match *column {
                 "test" => fields.extend(tokens(cell).ok_or_else(|| {
-                    output.error(line, format!("test is {cell}, and not as pp512 or tg128"))
+                    output.error(line, format!("test is {cell}, not as pp512 or tg128"))
                 })?),
                 "t/s" => fields.extend(speed(cell).ok_or_else(|| {
-                    output.error(line, format!("t/s is {cell}, and not as 57.0 ± 0.2"))
+                    output.error(line, format!("t/s is {cell}, not as 57.0 ± 0.2"))
                 })?),
                 name => {
                     let known = COLUMNS.iter().find(|(shown, _)| *shown == name);
