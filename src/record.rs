@@ -27,6 +27,7 @@ mod close;
 mod inhibit;
 mod journal;
 pub mod mark;
+pub mod model;
 mod opening;
 mod preflight;
 pub mod recover;
@@ -163,6 +164,8 @@ impl Recording {
         let (directory, lock) = request.archive.create(&name)?;
         let mut manifest = opening::manifest(request, prepared, &directory, started);
         directory.write_manifest(&manifest)?;
+        // Before the first sample: reading a whole model is no idle machine.
+        manifest.models = opening::models(request, prepared, &mut manifest.problems);
         std::fs::create_dir(directory.join(RAW))?;
         directory.reserve()?;
 
@@ -181,7 +184,6 @@ impl Recording {
 
         let inhibition = Inhibition::begin(directory.name());
         manifest.environment_at_start = opening::environment(&sampler, &manifest);
-        manifest.models = opening::models(request, prepared, &mut manifest.problems);
         directory.write_manifest(&manifest)?;
         Ok(Self { directory, manifest, journal, sampling, sampler, inhibition, _lock: lock })
     }

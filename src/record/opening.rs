@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::preflight::Prepared;
-use super::{Request, file_name};
+use super::{Request, file_name, model};
 use crate::archive::RunDirectory;
 use crate::run::Environment;
 use crate::run::manifest::{
@@ -103,19 +103,17 @@ pub(super) fn environment(_sampler: &Sampler, _manifest: &Manifest) -> Environme
 
 /// The models that the command names. One that cannot be read is named all the same.
 pub(super) fn models(
-    _request: &Request,
+    request: &Request,
     prepared: &Prepared,
-    _problems: &mut Vec<String>,
+    problems: &mut Vec<String>,
 ) -> Vec<Model> {
     let files = prepared.tool.map(|tool| tool.models(&prepared.plan.argv)).unwrap_or_default();
-    files
-        .iter()
-        .map(|file| Model {
-            name: file_name(file),
-            file: file.to_string_lossy().into_owned(),
-            bytes: None,
-            sha256: None,
-            metadata: std::collections::BTreeMap::default(),
-        })
-        .collect()
+    let (cache_home, home) = (std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"));
+    let cache = model::cache_path(cache_home.as_deref(), home.as_deref());
+    let described = files.iter().map(|file| {
+        let described = model::describe(file, request.hash_model, cache.as_deref());
+        problems.extend(described.problems);
+        described.model
+    });
+    described.collect()
 }

@@ -141,6 +141,9 @@ fn plain_table(columns: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(columns.iter().copied());
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table
 }
 
@@ -176,7 +179,10 @@ fn number(value: f64) -> String {
 }
 
 fn size(bytes: u64) -> String {
-    format!("{:.2} GiB", bytes as f64 / f64::from(1 << 30))
+    match bytes as f64 {
+        large if bytes >= 1 << 30 => format!("{:.2} GiB", large / f64::from(1 << 30)),
+        small => format!("{:.2} MiB", small / f64::from(1 << 20)),
+    }
 }
 
 fn milliseconds(seconds: f64) -> String {

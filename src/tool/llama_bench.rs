@@ -1,9 +1,23 @@
 //! llama-bench of llama.cpp.
+//!
+//! Since b11434 at the latest it prints one format on standard output (`-o`) and, if asked,
+//! another on standard error (`-oe`); so the user sees the table and halo gets every repetition.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::{Outputs, ParseError, Parsed, Plan, Tool};
+use super::{Outputs, ParseError, Parsed, Plan, Tool, wrapper};
+use arguments::{Arguments, Format};
+use output::Output;
+
+mod arguments;
+mod csv;
+mod json;
+mod label;
+mod markdown;
+mod output;
+mod results;
+mod sql;
 
 /// llama-bench.
 #[derive(Debug)]
@@ -14,17 +28,99 @@ impl Tool for LlamaBench {
         "llama-bench"
     }
 
-    fn recognizes(&self, _argv: &[OsString]) -> Option<usize> {
+    fn recognizes(&self, argv: &[OsString]) -> Option<usize> {
+        let is_bench = |name: &str, arguments: &[OsString]| {
+            // Several builds beside each other are told apart so: llama-bench-vulkan.
+            name == "llama-bench"
+                || name.starts_with("llama-bench-")
+                || name == "llama" && arguments.first().is_some_and(|word| word == "bench")
+        };
+        let program = wrapper::find(argv, &is_bench)?;
+        // What follows `llama bench` are its arguments; asking it for help needs the word, too.
+        let is_word = argv[program].to_str().is_some_and(|name| {
+            std::path::Path::new(name).file_name().is_some_and(|name| name == "llama")
+        });
+        Some(program + usize::from(is_word))
+    }
+
+    fn prepare(&self, plan: &mut Plan, help: Option<&str>) {
+        let arguments = Arguments::of(&plan.argv, plan.program);
+        if !arguments.measures || arguments.has_repetitions() || arguments.stderr.is_some() {
+            return;
+        }
+        let (flag, note) = match help.map(format_for_stderr) {
+            Some(Some(Format::JsonLines)) => {
+                plan.hidden = Some(json::BEGIN);
+                let note = "halo added -oe jsonl, which prints every repetition on standard \
+                            error; those lines are archived and not shown";
+                (Some("jsonl"), note)
+            }
+            Some(Some(_)) => {
+                let note = "halo added -oe json, which prints every repetition on standard \
+                            error, here too: this llama-bench has no -oe jsonl";
+                (Some("json"), note)
+            }
+            Some(None) => {
+                let note = "this llama-bench has no -oe, so its averages are archived and not \
+                            every repetition; -o jsonl gives both";
+                (None, note)
+            }
+            None => {
+                let note = "llama-bench did not answer to --help, so nothing was added, and what \
+                            it prints decides whether every repetition is archived";
+                (None, note)
+            }
+        };
+        if let Some(format) = flag {
+            plan.argv.extend(["-oe".into(), format.into()]);
+        }
+        plan.note = Some(note.to_owned());
+    }
+
+    fn models(&self, argv: &[OsString]) -> Vec<PathBuf> {
+        let program = self.recognizes(argv).unwrap_or(0);
+        Arguments::of(argv, program).models
+    }
+
+    fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError> {
+        let arguments = Arguments::of(outputs.argv, outputs.program);
+        let (format, output) = match arguments.best() {
+            (format, false) => (format, Output::new("raw/stdout", outputs.stdout)),
+            (format, true) => (format, Output::new("raw/stderr", outputs.stderr)),
+        };
+        let tests = match format {
+            Format::Json | Format::JsonLines => json::tests(&output)?,
+            Format::Csv => csv::tests(&output)?,
+            Format::Sql => sql::tests(&output)?,
+            Format::Markdown => markdown::tests(&output)?,
+        };
+        let mut parsed = results::parsed(&tests, &arguments)?;
+        if parsed.rows.is_empty() && arguments.measures {
+            parsed.failure = Some(failure(outputs.stderr));
+        }
+        Ok(parsed)
+    }
+}
+
+/// What the program can print on standard error, as its help says.
+fn format_for_stderr(help: &str) -> Option<Format> {
+    let line = help.lines().find(|line| line.trim_start().starts_with("-oe"))?;
+    let words = || line.split(|c: char| !c.is_ascii_alphanumeric());
+    if words().any(|word| word == "jsonl") {
+        Some(Format::JsonLines)
+    } else if words().any(|word| word == "json") {
+        Some(Format::Json)
+    } else {
         None
     }
+}
 
-    fn prepare(&self, _plan: &mut Plan, _help: Option<&str>) {}
-
-    fn models(&self, _argv: &[OsString]) -> Vec<PathBuf> {
-        Vec::new()
-    }
-
-    fn parse(&self, _outputs: &Outputs<'_>) -> Result<Parsed, ParseError> {
-        Ok(Parsed::default())
+/// Why there is no result, in llama-bench's own words where it has any.
+fn failure(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let says = text.lines().map(str::trim).rfind(|line| line.contains("error:"));
+    match says {
+        Some(line) => format!("llama-bench printed no result; it said: {line}"),
+        None => "llama-bench printed no result".to_owned(),
     }
 }

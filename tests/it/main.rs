@@ -15,6 +15,8 @@ mod gpu_metrics;
 mod hosts;
 mod http;
 mod machine;
+#[cfg(feature = "record")]
+mod model;
 mod power;
 mod program;
 #[cfg(feature = "real-tests")]
@@ -22,4 +24,6 @@ mod real;
 mod record;
 mod rules;
 mod tidy;
+#[cfg(feature = "record")]
+mod tool;
 mod web_config;

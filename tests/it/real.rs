@@ -1,5 +1,5 @@
 //! halo beside the real programs of others: Prometheus scrapes it, promtool reads its text and
-//! configuration, systemd runs its unit.
+//! configuration, systemd runs its unit, llama-bench measures.
 //!
 //! Behind the feature `real-tests`, because plain `cargo test` must need nothing. `.ci/run`
 //! installs the programs; without them these tests fail and say which one is missing.
@@ -7,6 +7,7 @@
 mod alerts;
 mod helper;
 mod kills;
+mod llama;
 mod process;
 mod prometheus;
 mod promtool;

@@ -34,7 +34,6 @@ fn a_kill_at_every_step_leaves_a_run_that_can_be_recovered() {
             check_recovery(&archive);
         }
         assert!(kills > 0, "{step}: halo makes no such call any more");
-        println!("{kills} kills at {step}");
     }
 }
 
