@@ -196,7 +196,13 @@ impl Recording {
         if !request.lead.is_zero() {
             let _ = write!(text, "; the machine alone for {:?} first", request.lead);
         }
-        if let Some(note) = &prepared.plan.note {
+        let note = match &prepared.plan.note {
+            None if prepared.tool.is_none() && request.kind == Kind::Benchmark => {
+                Some("halo does not know this tool, so its output is kept and not read")
+            }
+            note => note.as_deref(),
+        };
+        if let Some(note) = note {
             text += "; ";
             text += note;
         }
