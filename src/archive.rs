@@ -15,9 +15,12 @@ use crate::run::{MANIFEST, Manifest};
 
 pub mod convert;
 pub mod edit;
+pub mod export;
 pub mod files;
 pub mod filter;
 pub mod journal;
+pub mod openmetrics;
+pub mod read;
 pub mod schema;
 pub mod write;
 

@@ -76,7 +76,8 @@ impl Output {
     }
 }
 
-fn unfinished(path: &Path) -> PathBuf {
+/// The name of a file that is not whole yet.
+pub(super) fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(UNFINISHED);
     name.into()

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use halo::archive::export::{self, Export, ExportError};
 use halo::archive::filter::{self, Brief, Filter};
 use halo::archive::{Archive, ArchiveError, RunDirectory, edit, files};
 use halo::cli::record::{self as cli, Action, Asked, Output};
@@ -44,7 +45,11 @@ fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    let error = match error.downcast_ref::<ExportError>() {
+        Some(ExportError::Stream(error)) => Some(error),
+        _ => error.downcast_ref::<io::Error>(),
+    };
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn print(text: &str) -> anyhow::Result<ExitCode> {
@@ -91,7 +96,7 @@ fn act(archive: &Archive, action: Action) -> anyhow::Result<ExitCode> {
             remove(runs, false)
         }
         Action::Prune { keep, is_dry_run } => remove(edit::surplus(archive, keep)?, is_dry_run),
-        Action::Export(_) => Ok(refuse(&"export", USAGE)),
+        Action::Export(run, what) => export(&archive.find(&run)?, &what),
         Action::Verify(runs) => verify(archive, &runs),
         Action::Recover(runs) => recover_runs(archive, &runs),
         Action::Reparse(runs) => {
@@ -148,6 +153,13 @@ fn show(run: &RunDirectory, output: Output) -> anyhow::Result<ExitCode> {
             print(&(serde_json::to_string_pretty(&value)? + "\n"))
         }
     }
+}
+
+fn export(run: &RunDirectory, what: &Export) -> anyhow::Result<ExitCode> {
+    if let Some(remark) = export::export(run, what, &mut io::stdout().lock())? {
+        tell(&remark);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn remove(runs: Vec<RunDirectory>, is_dry_run: bool) -> anyhow::Result<ExitCode> {

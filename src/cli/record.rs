@@ -5,11 +5,14 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
 use super::{UsageError, one_line};
+use crate::archive::export::{Encoding, Export, Single};
+use crate::archive::openmetrics::{self, Target};
 use crate::archive::{Archive, filter::Filter};
 use crate::config::Config;
 use crate::record::Request;
@@ -23,6 +26,17 @@ const GREATEST_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The longest time that the machine is sampled alone.
 const LONGEST_LEAD: Duration = Duration::from_mins(10);
+
+const EXPORT_HELP: &str = "\
+Examples:
+  halo-record export latest --format csv --table power
+  halo-record export latest --format json --output tables
+  halo-record export latest --format openmetrics --output run.txt
+  promtool tsdb create-blocks-from openmetrics run.txt /var/lib/prometheus/data
+
+The series have the labels job and instance that the shipped configuration of Prometheus gives to
+those of an exporter on its own machine, so that dashboards show both alike. Where Prometheus
+scrapes the exporter elsewhere, name what stands in its configuration.";
 
 /// Records benchmarks with what the machine did meanwhile, and keeps them
 #[derive(Debug, Parser)]
@@ -117,23 +131,25 @@ enum Subcommands {
         dry_run: bool,
     },
     /// Write the tables of a run in another format
+    #[command(after_help = EXPORT_HELP)]
     Export {
         #[command(flatten)]
         run: Run,
         /// The format
         #[arg(long, value_enum)]
         format: Format,
-        /// One table alone, as power; for standard output
+        /// One table alone, as power
         #[arg(long)]
         table: Option<String>,
-        /// Where to: a file for openmetrics and for one table, else a new directory
+        /// Where to: a new file for openmetrics and for one table [default: standard output], else
+        /// a new or empty directory
         #[arg(long, short, value_name = "PATH")]
         output: Option<PathBuf>,
-        /// The label job of OpenMetrics, by which the dashboards select
-        #[arg(long, default_value = "halo")]
-        job: String,
-        /// The label instance of OpenMetrics [default: the host's name with the port 10395]
-        #[arg(long)]
+        /// The label job of OpenMetrics [default: halo]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+        job: Option<String>,
+        /// The label instance of OpenMetrics [default: 127.0.0.1:10395]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         instance: Option<String>,
     },
     /// Compare the files of runs with the hashes that were archived
@@ -235,6 +251,18 @@ pub enum Format {
     Openmetrics,
 }
 
+impl Format {
+    /// How it writes a table; OpenMetrics has none.
+    const fn encoding(self) -> Option<Encoding> {
+        match self {
+            Self::Csv => Some(Encoding::Csv),
+            Self::Json => Some(Encoding::Json),
+            Self::Parquet => Some(Encoding::Parquet),
+            Self::Openmetrics => None,
+        }
+    }
+}
+
 /// What the user asks of `halo-record`.
 #[derive(Debug)]
 pub enum Asked {
@@ -276,7 +304,7 @@ pub enum Action {
         is_dry_run: bool,
     },
     /// Write a run in another format.
-    Export(Export),
+    Export(String, Export),
     /// Compare files with their hashes.
     Verify(Vec<String>),
     /// Finish unfinished runs.
@@ -292,23 +320,6 @@ pub enum Output {
     Text,
     /// For programs.
     Json,
-}
-
-/// What to export.
-#[derive(Debug)]
-pub struct Export {
-    /// The run.
-    pub run: String,
-    /// The format.
-    pub format: Format,
-    /// One table alone.
-    pub table: Option<String>,
-    /// A file or directory; standard output without it.
-    pub output: Option<PathBuf>,
-    /// The label `job`.
-    pub job: String,
-    /// The label `instance`.
-    pub instance: Option<String>,
 }
 
 /// The command line as clap knows it.
@@ -346,7 +357,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
         Subcommands::Rm { runs } => Action::Remove(runs),
         Subcommands::Prune { keep, dry_run } => Action::Prune { keep, is_dry_run: dry_run },
         Subcommands::Export { run, format, table, output, job, instance } => {
-            Action::Export(Export { run: run.run, format, table, output, job, instance })
+            Action::Export(run.run, export(format, table, output, job, instance)?)
         }
         Subcommands::Verify { runs } => Action::Verify(runs),
         Subcommands::Recover { runs } => Action::Recover(runs),
@@ -354,6 +365,36 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
         Subcommands::Completions { shell } => return Ok(Asked::Print(completions(shell))),
     };
     Ok(Asked::Archive(archive, action))
+}
+
+fn export(
+    format: Format,
+    table: Option<String>,
+    output: Option<PathBuf>,
+    job: Option<String>,
+    instance: Option<String>,
+) -> Result<Export, UsageError> {
+    let refuse = |text: &str| Err(UsageError(text.to_owned()));
+    let Some(encoding) = format.encoding() else {
+        if table.is_some() {
+            return refuse("--table: openmetrics is one text with all tables; leave it away");
+        }
+        let target = Target {
+            job: job.unwrap_or_else(|| openmetrics::JOB.to_owned()),
+            instance: instance.unwrap_or_else(|| openmetrics::INSTANCE.to_owned()),
+        };
+        return Ok(Export::Single(Single::OpenMetrics(target), output));
+    };
+    if job.is_some() || instance.is_some() {
+        return refuse("--job, --instance: labels of --format openmetrics alone; leave them away");
+    }
+    match (table, output) {
+        (Some(table), output) => Ok(Export::Single(Single::Table(table, encoding), output)),
+        (None, Some(directory)) => Ok(Export::Tables(encoding, directory)),
+        (None, None) => refuse(
+            "--output is missing: a new directory, which gets a file a table; or name one --table",
+        ),
+    }
 }
 
 fn output(json: bool) -> Output {
