@@ -244,6 +244,11 @@ impl Root {
         self.content(path, &self.locate(path), ATTRIBUTE_BYTES)
     }
 
+    /// The bytes of a file that is no attribute and no text: the variables of a process.
+    pub fn content_of(&self, path: &str) -> Result<Vec<u8>, ReadError> {
+        self.content(path, &self.locate(path), TEXT_BYTES)
+    }
+
     /// The number that is the whole content of a file.
     pub fn number<T: FromStr>(&self, path: &str) -> Result<T, ReadError> {
         let text = self.read(path)?;
