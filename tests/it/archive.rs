@@ -2,7 +2,7 @@
 
 mod export;
 mod journal;
-mod openmetrics;
+pub(crate) mod openmetrics;
 mod versions;
 
 use std::collections::BTreeMap;
@@ -17,18 +17,20 @@ use halo::archive::schema;
 use halo::run::JOURNAL;
 use halo::run::journal::Line;
 use halo::tool::Row;
+use jiff::Timestamp;
+use serde_json::json;
 
 use crate::machine::{ensure_contents, fixtures};
 
 /// A run directory with nothing but the tables that a journal gives.
-struct Tables {
-    run: RunDirectory,
+pub(crate) struct Tables {
+    pub(crate) run: RunDirectory,
     converted: Converted,
     _directory: tempfile::TempDir,
 }
 
 impl Tables {
-    fn of(lines: &[Line], results: &[Row]) -> Self {
+    pub(crate) fn of(lines: &[Line], results: &[Row]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("20261124T035512.123Z-test");
         std::fs::create_dir(&path).unwrap();
@@ -43,7 +45,19 @@ impl Tables {
         Self { run, converted, _directory: directory }
     }
 
-    fn path(&self) -> &Path {
+    /// A manifest that says no more than it must.
+    pub(crate) fn write_manifest(&self, started: Timestamp, ended: Option<Timestamp>) {
+        let manifest = json!({
+            "schema_version": 1, "id": "id", "name": self.run.name(), "kind": "run",
+            "origin": "recorded", "state": "complete", "results": "none", "started": started,
+            "ended": ended, "tags": {}, "tool": {"name": "t"},
+            "command": {"asked": [], "executed": [], "directory": "/"},
+            "recorder": {"version": "0", "revision": ""},
+        });
+        std::fs::write(self.path().join("manifest.json"), manifest.to_string()).unwrap();
+    }
+
+    pub(crate) fn path(&self) -> &Path {
         self.run.path()
     }
 }

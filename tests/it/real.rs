@@ -5,6 +5,7 @@
 //! installs the programs; without them these tests fail and say which one is missing.
 
 mod alerts;
+mod backfill;
 mod helper;
 mod kills;
 mod llama;
@@ -16,10 +17,15 @@ mod systemd;
 mod unit;
 
 use std::fs;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn hosts() -> PathBuf {

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use halo::archive::openmetrics::{INSTANCE, JOB, Target, write};
 use halo::run::journal::{Header, Line, Moment, NewSeries, Tick, VERSION};
-use serde_json::json;
 
 use super::Tables;
 use crate::record::{Archive, archive_values, manifest};
@@ -186,13 +185,7 @@ fn times_only_rise() {
         lines.push(Line::Tick(tick));
     }
     let tables = Tables::of(&lines, &[]);
-    let manifest = json!({
-        "schema_version": 1, "id": "id", "name": "n", "kind": "run", "origin": "recorded",
-        "state": "interrupted", "results": "none", "started": "1970-01-01T00:01:40Z", "tags": {},
-        "command": {"asked": [], "executed": [], "directory": "/"}, "tool": {"name": "t"},
-        "recorder": {"version": "0", "revision": ""},
-    });
-    std::fs::write(tables.path().join("manifest.json"), manifest.to_string()).unwrap();
+    tables.write_manifest(jiff::Timestamp::from_second(100).unwrap(), None);
     let target = Target { job: "j".to_owned(), instance: "i".to_owned() };
     let mut text = Vec::new();
     let remark = write(&tables.run, &target, &mut text).unwrap().unwrap();

@@ -72,10 +72,6 @@ fn durations_are_divided_and_nothing_else() {
     assert_eq!((text.as_str(), count), (expected, 4));
 }
 
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 fn shipped(path: &str) -> String {
     fs::read_to_string(super::repository().join("configs").join(path)).unwrap()
 }
@@ -138,16 +134,16 @@ impl Scene {
         let messages = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&messages);
         thread::spawn(move || receive(&listener, &kept));
-        let alertmanagers = [free_address(), free_address()];
+        let alertmanagers = [super::free_address(), super::free_address()];
         let names = ["shipped", "plain"];
         let running = [0, 1].map(|i| start_alertmanager(path, names[i], alertmanagers[i], webhook));
 
-        let halo_address = free_address();
+        let halo_address = super::free_address();
         let alerts = write_rules(path);
         fs::write(path.join("prometheus.yml"), prometheus_configuration(alertmanagers)).unwrap();
         write_targets(path, "halo", Some(halo_address));
         write_targets(path, "blind", Some(halo_address));
-        let prometheus_address = free_address();
+        let prometheus_address = super::free_address();
         let mut command = Command::new("prometheus");
         command
             .arg(format!("--config.file={}", path.join("prometheus.yml").display()))

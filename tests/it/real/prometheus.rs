@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -179,7 +179,7 @@ impl Scene {
         ];
         let mut halo = Running::halo(&flags, &path.join("halo.log"));
         fs::write(path.join("prometheus.yml"), configuration(halo.address())).unwrap();
-        let address = free_address();
+        let address = super::free_address();
         let mut command = Command::new("prometheus");
         command
             .arg(format!("--config.file={}", path.join("prometheus.yml").display()))
@@ -232,10 +232,6 @@ fn ask(address: SocketAddr, query: &str) -> Option<Vec<Series>> {
     // JSON is YAML.
     let answer: Answer<Vector> = serde_saphyr::from_str(&text).unwrap();
     Some(answer.data.result)
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn write_web_config(directory: &Path) {
