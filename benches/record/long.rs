@@ -131,7 +131,7 @@ fn change(value: &mut f64, is_counter: bool, random: &mut Random) {
 }
 
 /// Writes the journal of a long run, and has halo turn it into Parquet, as at the end of a run.
-pub(crate) fn simulate(hours: f64) -> anyhow::Result<()> {
+pub(crate) fn simulate(hours: f64, seconds: u64) -> anyhow::Result<()> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "hours of a run")]
     let ticks = (hours * 3600.0 * 4.0) as usize;
     eprintln!("{ticks} ticks");
@@ -160,19 +160,24 @@ pub(crate) fn simulate(hours: f64) -> anyhow::Result<()> {
         "",
     );
 
-    // As many ticks as a while at the shortest interval gives.
     eprintln!("memory of a recording");
     let archive = tempfile::tempdir()?;
     let mut command = recorder(archive.path());
     command.args(["run", "--lead", "0", "--interval", "20ms"]).args(fixture_flags());
-    let mut child = command.args(["--", "sleep", "34"]).stderr(Stdio::null()).spawn()?;
+    command.args(["--", "sleep", &(seconds + 4).to_string()]);
+    let mut child = command.stderr(Stdio::null()).spawn()?;
     let mut sizes = Vec::new();
-    for seconds in [3, 30] {
+    for seconds in [3, seconds] {
         std::thread::sleep(Duration::from_secs(seconds));
         sizes.push(machine::status(child.id(), "VmRSS").context("no VmRSS")? as f64 / 1000.0);
     }
     child.wait()?;
-    let figure = format!("{:.2} MB after 150 ticks, {:.2} MB after 1650", sizes[0], sizes[1]);
+    let figure = format!(
+        "{:.2} MB after 3 s, {:.2} MB after {} s, 50 ticks each",
+        sizes[0],
+        sizes[1],
+        seconds + 3
+    );
     row("memory of a recording", &figure, "flat");
     Ok(())
 }

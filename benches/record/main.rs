@@ -23,6 +23,9 @@ struct Options {
     /// Seconds of each recording whose processor time is measured
     #[arg(long, default_value_t = 30)]
     seconds: u64,
+    /// Rounds of each of them
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
     /// Blocks of llama-bench without, with, with and without halo; 0 leaves them out
     #[arg(long, default_value_t = 10)]
     blocks: usize,
@@ -44,13 +47,13 @@ fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     println!("halo {}, {}\n", env!("HALO_VERSION"), machine::about());
     println!("| what | figure | bar |\n|---|---|---|");
-    overhead::processor(options.seconds)?;
+    overhead::processor(options.seconds, options.rounds)?;
     if options.blocks > 0 {
         overhead::speed(options.llama.as_deref(), options.blocks)?;
     }
     bytes::compare()?;
     archive::list(options.runs)?;
-    long::simulate(options.hours)?;
+    long::simulate(options.hours, options.seconds)?;
     Ok(())
 }
 

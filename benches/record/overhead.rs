@@ -9,16 +9,13 @@ use anyhow::{Context, ensure};
 
 use crate::{fixture_flags, machine, recorder, row, spread};
 
-/// Rounds of each processor time.
-const ROUNDS: usize = 3;
-
 /// Processor time while nothing else happens than sampling.
-pub(crate) fn processor(seconds: u64) -> anyhow::Result<()> {
+pub(crate) fn processor(seconds: u64, rounds: usize) -> anyhow::Result<()> {
     let live: Vec<String> = Vec::new();
     for (name, flags) in [("fixture machine", fixture_flags().to_vec()), ("this machine", live)] {
         for (interval, bar) in [("250ms", "≤ 0.5 %"), ("20ms", "")] {
             let mut shares = Vec::new();
-            for round in 0..ROUNDS {
+            for round in 0..rounds {
                 eprintln!("processor time, {name}, {interval}, round {}", round + 1);
                 shares.push(share(&flags, interval, seconds)?);
             }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Float64Array, Float64Builder, Int64Builder, RecordBatch, StringArray, StringBuilder,
+    ArrayRef, Float64Array, Int64Builder, RecordBatch, StringArray, StringBuilder,
     TimestampNanosecondBuilder, UInt32Array, UInt64Builder,
 };
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -23,11 +23,11 @@ use crate::run::journal::{Mark, Moment, NewSeries, Tick};
 use crate::run::manifest::SCHEMA_VERSION;
 use crate::tool::Row;
 
-/// Rows that are gathered before they are encoded.
-const BATCH: usize = 4096;
-
-/// Rows of a row group: what a writer keeps in memory, encoded.
-const ROW_GROUP: usize = 32 * 1024;
+/// Rows that are gathered before they are written, as one row group and one page a column.
+///
+/// A row group is opened only to be closed at once: while it is open each of its columns has a
+/// compressor of a third of a megabyte, and there are a hundred and more columns.
+const BATCH: usize = 16 * 1024;
 
 /// The end of the name of a file that is not whole yet.
 const UNFINISHED: &str = ".unfinished";
@@ -66,7 +66,8 @@ impl Output {
 
     fn write(&mut self, columns: Vec<ArrayRef>) -> io::Result<()> {
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns);
-        Ok(self.writer.write(&batch.map_err(io::Error::other)?)?)
+        self.writer.write(&batch.map_err(io::Error::other)?)?;
+        Ok(self.writer.flush()?)
     }
 
     /// Makes the file appear, whole.
@@ -93,16 +94,21 @@ fn properties(schema: &Schema, identity: &Identity) -> WriterProperties {
     let pairs = pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value.clone()));
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(ROW_GROUP))
+        .set_data_page_row_count_limit(BATCH)
         .set_created_by(format!("halo {}", env!("CARGO_PKG_VERSION")))
         .set_key_value_metadata(Some(pairs.to_vec()));
-    for name in [schema::TIME, schema::MONOTONIC] {
-        if schema.field_with_name(name).is_ok() {
-            // Times rise evenly, so their differences take a few bits.
-            let column = ColumnPath::from(name);
+    for field in schema.fields() {
+        // Times, and the values of one sensor, share their first bytes. A dictionary of them
+        // would only take memory.
+        let is_number = matches!(
+            field.data_type(),
+            DataType::Timestamp(..) | DataType::Int64 | DataType::Float64
+        );
+        if is_number {
+            let column = ColumnPath::from(field.name().as_str());
             builder = builder
                 .set_column_dictionary_enabled(column.clone(), false)
-                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+                .set_column_encoding(column, Encoding::BYTE_STREAM_SPLIT);
         }
     }
     builder.build()
@@ -127,9 +133,12 @@ impl Default for Times {
 }
 
 impl Times {
+    /// Whole microseconds: a sample takes about a thousand of them, and what is behind them would
+    /// take a third of the file.
     fn push(&mut self, at: Moment, start: Moment) {
-        self.time.append_value(at.unix);
-        self.monotonic.append_value(at.monotonic.saturating_sub(start.monotonic));
+        let whole = |nanoseconds: i64| nanoseconds - nanoseconds.rem_euclid(1000);
+        self.time.append_value(whole(at.unix));
+        self.monotonic.append_value(whole(at.monotonic.saturating_sub(start.monotonic)));
     }
 
     fn finish(&mut self) -> [ArrayRef; 2] {
@@ -141,14 +150,14 @@ impl Times {
 struct WideTable {
     output: Output,
     families: Vec<&'static Def>,
-    times: Times,
-    keys: Vec<StringBuilder>,
-    values: Vec<Float64Builder>,
-    rows: usize,
+    rows: Vec<WideRow>,
+    /// The values of the rows, as many a row as there are families; NaN, which no source gives,
+    /// stands for none.
+    values: Vec<f64>,
     /// The label sets that were seen; a row of a tick is named by its place here.
     label_sets: Vec<Vec<String>>,
     /// The rows of the tick that is being read.
-    pending: BTreeMap<usize, Vec<Option<f64>>>,
+    pending: BTreeMap<usize, Vec<f64>>,
 }
 
 impl WideTable {
@@ -156,10 +165,8 @@ impl WideTable {
         Ok(Self {
             output: Output::create(directory, wide.name, wide.schema(), identity)?,
             families: wide.families.clone(),
-            times: Times::default(),
-            keys: wide.labels.iter().map(|_| StringBuilder::new()).collect(),
-            values: wide.families.iter().map(|_| Float64Builder::new()).collect(),
-            rows: 0,
+            rows: Vec::new(),
+            values: Vec::new(),
             label_sets: Vec::new(),
             pending: BTreeMap::new(),
         })
@@ -173,26 +180,42 @@ impl WideTable {
     }
 
     fn push_pending(&mut self, at: Moment, start: Moment) -> io::Result<()> {
-        for (label_set, row) in std::mem::take(&mut self.pending) {
-            self.times.push(at, start);
-            for (key, label) in self.keys.iter_mut().zip(&self.label_sets[label_set]) {
-                key.append_value(label);
-            }
-            for (column, value) in self.values.iter_mut().zip(row) {
-                column.append_option(value);
-            }
-            self.rows += 1;
+        for (label_set, values) in std::mem::take(&mut self.pending) {
+            self.rows.push(WideRow { at, label_set, first: self.values.len() });
+            self.values.extend(values);
         }
-        if self.rows >= BATCH { self.flush() } else { Ok(()) }
+        if self.rows.len() >= BATCH { self.flush(start) } else { Ok(()) }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.rows = 0;
-        let mut columns = self.times.finish().to_vec();
-        columns.extend(self.keys.iter_mut().map(|key| Arc::new(key.finish()) as ArrayRef));
-        columns.extend(self.values.iter_mut().map(|value| Arc::new(value.finish()) as ArrayRef));
+    /// Writes the rows of one label set after the other: beside each other their values are alike.
+    fn flush(&mut self, start: Moment) -> io::Result<()> {
+        let (mut rows, values) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.values));
+        rows.sort_by_key(|row| row.label_set);
+        let mut times = Times::default();
+        for row in &rows {
+            times.push(row.at, start);
+        }
+        let mut columns = times.finish().to_vec();
+        let keys = self.label_sets.first().map_or(0, Vec::len);
+        columns.extend((0..keys).map(|key| {
+            let labels = rows.iter().map(|row| &self.label_sets[row.label_set][key]);
+            Arc::new(StringArray::from_iter_values(labels)) as ArrayRef
+        }));
+        columns.extend((0..self.families.len()).map(|family| {
+            let column = rows.iter().map(|row| values[row.first + family]);
+            let column: Float64Array = column.map(|v| (!v.is_nan()).then_some(v)).collect();
+            Arc::new(column) as ArrayRef
+        }));
         self.output.write(columns)
     }
+}
+
+/// A row of a wide table.
+struct WideRow {
+    at: Moment,
+    label_set: usize,
+    /// Where its values begin.
+    first: usize,
 }
 
 /// Where the values of a series go.
@@ -267,8 +290,8 @@ impl Tables {
             let Some(Some(place)) = self.places.get(*series as usize) else { continue };
             let Some(table) = self.wide.get_mut(&place.table) else { continue };
             let width = table.families.len();
-            let row = table.pending.entry(place.label_set).or_insert_with(|| vec![None; width]);
-            row[place.column] = Some(*value);
+            let row = table.pending.entry(place.label_set).or_insert_with(|| vec![f64::NAN; width]);
+            row[place.column] = *value;
         }
         for table in self.wide.values_mut() {
             table.push_pending(tick.at, self.identity.start)?;
@@ -285,7 +308,9 @@ impl Tables {
     /// of another version of halo may have some.
     pub fn finish(self, results: &[Row]) -> io::Result<Vec<String>> {
         for mut table in self.wide.into_values() {
-            table.flush()?;
+            if !table.rows.is_empty() {
+                table.flush(self.identity.start)?;
+            }
             table.output.finish()?;
         }
         self.sampling.finish()?;

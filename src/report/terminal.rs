@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::archive::filter::Brief;
-use crate::run::Manifest;
 use crate::run::manifest::{Summary, Tags};
+use crate::run::{Environment, Manifest};
 
 /// The columns of a list.
 const COLUMNS: [&str; 7] = ["run", "time", "state", "verdict", "model", "result", "tags"];
@@ -95,11 +95,45 @@ pub fn show(run: &Brief, manifest: &Manifest, directory: &str) -> String {
             ),
         );
     }
+    for (name, value) in machine(&manifest.environment_at_start) {
+        line(name, &value);
+    }
+    if !manifest.files.is_empty() {
+        let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
+        line("files", &format!("{}, {}", manifest.files.len(), size(bytes)));
+    }
     if !manifest.summary.is_empty() {
         text += "\n";
         text += &figures(&manifest.summary);
     }
     text
+}
+
+/// What of the machine is looked at first where two runs differ.
+fn machine(environment: &Environment) -> Vec<(&'static str, String)> {
+    let fact = |name: &str| environment.facts.get(name).map(String::as_str);
+    let joined = |parts: Vec<String>| parts.join(", ");
+    let named = |name: &str, fact: Option<&str>| fact.map(|fact| format!("{name}{fact}"));
+    let machine = [
+        named("", fact("host.cpu")),
+        named("kernel ", fact("host.kernel")),
+        named("BIOS ", fact("host.bios")),
+        named("Mesa ", fact("mesa")),
+        named("ROCm ", fact("rocm")),
+        named("image ", fact("container.image")),
+    ];
+    let limits = ["stapm", "fast", "slow", "apu_slow"].into_iter().filter_map(|limit| {
+        let watts =
+            environment.values.get(&format!("halo_power_limit_watts{{limit={limit:?}}}"))?;
+        Some(format!("{limit} {watts} W"))
+    });
+    let dirty = if fact("git.dirty") == Some("true") { " with changes" } else { "" };
+    let commit = fact("git.commit").map(|commit| format!("{commit}{dirty}"));
+    vec![
+        ("machine", joined(machine.into_iter().flatten().collect())),
+        ("limits", joined(limits.collect())),
+        ("git", commit.unwrap_or_default()),
+    ]
 }
 
 fn state(run: &Brief, manifest: &Manifest) -> String {

@@ -43,7 +43,15 @@ fn tags_and_remarks_are_kept_and_shown() {
     assert_eq!(about.tags.keys().collect::<Vec<_>>(), ["new"]);
     assert_eq!(about.notes[0].text, "throttled, as it seems");
     let shown = archive.print(&["show", &about.id]);
-    for part in [about.id.as_str(), "new=1", "throttled, as it seems", "complete", "samples"] {
+    for part in [
+        about.id.as_str(),
+        "new=1",
+        "throttled, as it seems",
+        "complete",
+        "samples",
+        "kernel 7.0.9",
+        "stapm 120 W",
+    ] {
         assert!(shown.contains(part), "{shown} lacks {part}");
     }
     let json = archive.json(&["show", "latest", "--json"]);
