@@ -10,6 +10,13 @@ use std::path::{Path, PathBuf};
 
 use crate::root::{Opened, Root};
 use crate::source::tuning::public_kernel_parameters;
+use crate::source::{Source, runs, selfstat};
+
+/// Whether a capture reads a source. The archive of runs tells of the user and not of the machine,
+/// and halo's own state of neither.
+pub fn wants(source: &Source) -> bool {
+    [&runs::SOURCE, &selfstat::SOURCE].iter().all(|unwanted| source.name != unwanted.name)
+}
 
 /// What a capture wrote.
 #[derive(Debug, Default, PartialEq, Eq)]

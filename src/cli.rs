@@ -79,6 +79,13 @@ struct Flags {
     #[arg(long = "power.ryzenadj-command", value_name = "PROGRAM")]
     #[arg(env = "HALO_POWER_RYZENADJ_COMMAND", help_heading = "Power limits")]
     ryzenadj_command: Option<PathBuf>,
+    /// Directory of halo-record's archive, whose newest runs are shown [default: /var/lib/halo]
+    #[arg(long, value_name = "DIR", env = "HALO_ARCHIVE", help_heading = "Recorded runs")]
+    archive: Option<PathBuf>,
+    /// Runs that are shown, the newest, at most 1000 [default: 50]
+    #[arg(long = "runs.newest", value_name = "N", env = "HALO_RUNS_NEWEST")]
+    #[arg(help_heading = "Recorded runs", value_parser = count, allow_hyphen_values = true)]
+    newest: Option<usize>,
     /// Configuration file; configs/halo.toml lists every key
     #[arg(long = "config.file", value_name = "FILE", env = "HALO_CONFIG_FILE")]
     config_file: Option<PathBuf>,
@@ -206,6 +213,8 @@ fn merged(mut config: Config, flags: Flags, matches: &ArgMatches) -> Result<Conf
     set(&mut config.path.rootfs, flags.rootfs);
     set(&mut config.power.ryzenadj_file, flags.ryzenadj_file);
     set(&mut config.power.ryzenadj_command, flags.ryzenadj_command.map(Some));
+    set(&mut config.archive, flags.archive);
+    set(&mut config.runs.newest, flags.newest);
     set(&mut config.log.level, flags.log_level);
     set(&mut config.log.format, flags.log_format);
     for source in SOURCES {
@@ -279,6 +288,14 @@ fn validate(config: &Config) -> Result<(), UsageError> {
             "--power.ryzenadj-command {}: no such program; name it with its whole path",
             program.display()
         )));
+    }
+    if !config.archive.is_absolute() {
+        let archive = config.archive.display();
+        return Err(UsageError(format!("--archive {archive}: expected a path from the root")));
+    }
+    if config.runs.newest > 1000 {
+        let newest = config.runs.newest;
+        return Err(UsageError(format!("--runs.newest {newest}: expected at most 1000")));
     }
     let requested = config.power.requested;
     let requested = [

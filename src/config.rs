@@ -10,9 +10,11 @@ use serde::Deserialize;
 use crate::root::Root;
 
 /// Everything that can be configured.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// The archive of `halo-record` whose newest runs are shown.
+    pub archive: PathBuf,
     /// The HTTP server.
     pub web: Web,
     /// Where the kernel's files are.
@@ -21,8 +23,24 @@ pub struct Config {
     pub collector: BTreeMap<String, bool>,
     /// Power limits.
     pub power: Power,
+    /// Recorded runs.
+    pub runs: Runs,
     /// What is logged.
     pub log: Log,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            archive: "/var/lib/halo".into(),
+            web: Web::default(),
+            path: Paths::default(),
+            collector: BTreeMap::new(),
+            power: Power::default(),
+            runs: Runs::default(),
+            log: Log::default(),
+        }
+    }
 }
 
 /// The HTTP server.
@@ -109,6 +127,20 @@ pub struct Requested {
     pub slow: Option<f64>,
     /// Slow, of the APU alone.
     pub apu_slow: Option<f64>,
+}
+
+/// Recorded runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Runs {
+    /// How many of the newest are shown, at most 1000.
+    pub newest: usize,
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self { newest: 50 }
+    }
 }
 
 /// What is logged.

@@ -18,20 +18,25 @@ use crate::archive::{Archive, ArchiveError, Lock, RunDirectory};
 use crate::clock;
 use crate::config::Config;
 use crate::process::foreground::{self, Ended, Event, Signals, Task};
+use crate::root::Root;
 use crate::run::journal::{Header, Line, VERSION};
 use crate::run::manifest::{Kind, Manifest, State, Tags};
 use crate::run::{JOURNAL, RAW};
 use crate::sample::Sampler;
 
 mod close;
+pub mod container;
 mod inhibit;
 mod journal;
+mod leftovers;
 pub mod mark;
 pub mod model;
 mod opening;
 mod preflight;
+mod probe;
 pub mod recover;
 mod sampling;
+pub mod secret;
 
 use inhibit::Inhibition;
 use journal::Journal;
@@ -150,6 +155,9 @@ struct Recording {
     journal: Arc<Journal>,
     sampling: Sampling,
     sampler: Arc<Sampler>,
+    root: Arc<Root>,
+    /// What is executed: the command of the plan, with variables where a container needs them.
+    argv: Vec<OsString>,
     inhibition: Option<Inhibition>,
     _lock: Lock,
 }
@@ -163,6 +171,10 @@ impl Recording {
         let name = opening::directory_name(prepared, started);
         let (directory, lock) = request.archive.create(&name)?;
         let mut manifest = opening::manifest(request, prepared, &directory, started);
+        let directory_text = directory.path().to_string_lossy();
+        let variables = [(ID_VARIABLE, &*manifest.id), (DIRECTORY_VARIABLE, &directory_text)];
+        let argv = container::with_environment(&prepared.plan.argv, &variables);
+        manifest.command.executed = secret::hide_in_command(&argv);
         directory.write_manifest(&manifest)?;
         // Before the first sample: reading a whole model is no idle machine.
         manifest.models = opening::models(request, prepared, &mut manifest.problems);
@@ -183,9 +195,19 @@ impl Recording {
         let sampling = Sampling::start(for_thread, its_journal, request.interval)?;
 
         let inhibition = Inhibition::begin(directory.name());
-        manifest.environment_at_start = opening::environment(&sampler, &manifest);
+        manifest.environment_at_start = probe::at_start(request, &root, &sampler);
         directory.write_manifest(&manifest)?;
-        Ok(Self { directory, manifest, journal, sampling, sampler, inhibition, _lock: lock })
+        Ok(Self {
+            directory,
+            manifest,
+            journal,
+            sampling,
+            sampler,
+            root,
+            argv,
+            inhibition,
+            _lock: lock,
+        })
     }
 
     /// What the user is told before the command runs.
@@ -196,7 +218,13 @@ impl Recording {
         if !request.lead.is_zero() {
             let _ = write!(text, "; the machine alone for {:?} first", request.lead);
         }
-        if let Some(note) = &prepared.plan.note {
+        let note = match &prepared.plan.note {
+            None if prepared.tool.is_none() && request.kind == Kind::Benchmark => {
+                Some("halo does not know this tool, so its output is kept and not read")
+            }
+            note => note.as_deref(),
+        };
+        if let Some(note) = note {
             text += "; ";
             text += note;
         }
@@ -208,7 +236,7 @@ impl Recording {
         let raw = |name: &str| File::create(self.directory.join(RAW).join(name));
         let id = OsString::from(&self.manifest.id);
         let task = Task {
-            argv: &prepared.plan.argv,
+            argv: &self.argv,
             variables: &[
                 (ID_VARIABLE, &id),
                 (DIRECTORY_VARIABLE, self.directory.path().as_os_str()),
@@ -231,14 +259,17 @@ impl Recording {
         };
         let ended = foreground::run(task, signals, started, tell)?;
         close::mark_end(&self.journal, &mut self.manifest.command, &ended, asked_to_end);
+        let was_ended = ended.signal.is_some() || close::was_cut_short(&self.manifest);
+        if was_ended && container::recognize(&self.argv).is_some() {
+            self.manifest.problems.extend(leftovers::end(&self.manifest.id));
+        }
         Ok(ended)
     }
 
     /// Takes the last samples and closes the run.
     fn finish(mut self, ended: &Ended) -> Result<Exit, RecordError> {
         self.sampling.finish();
-        self.manifest.environment_at_end =
-            Some(opening::environment(&self.sampler, &self.manifest));
+        self.manifest.environment_at_end = Some(probe::at_end(&self.root, &self.sampler));
         let was_held = self.inhibition.take().is_some_and(|mut held| held.has_held());
         let facts = &mut self.manifest.environment_at_start.facts;
         facts.insert("sleep.inhibited".to_owned(), was_held.to_string());

@@ -5,12 +5,13 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::DirEntryExt;
+use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 /// The largest sysfs attribute: the kernel never gives more than a page.
@@ -51,6 +52,14 @@ pub struct Entry {
     pub name: String,
     /// Its inode: in sysfs a device that is registered anew gets another one.
     pub inode: u64,
+}
+
+/// What a file or directory looked like at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
 }
 
 /// Why a file gave no value.
@@ -235,6 +244,11 @@ impl Root {
         self.content(path, &self.locate(path), ATTRIBUTE_BYTES)
     }
 
+    /// The bytes of a file that is no attribute and no text: the variables of a process.
+    pub fn content_of(&self, path: &str) -> Result<Vec<u8>, ReadError> {
+        self.content(path, &self.locate(path), TEXT_BYTES)
+    }
+
     /// The number that is the whole content of a file.
     pub fn number<T: FromStr>(&self, path: &str) -> Result<T, ReadError> {
         let text = self.read(path)?;
@@ -297,6 +311,32 @@ impl Root {
             .map_err(|error| ReadError::system(&location, &error))?;
         // A clock that was set back makes a file of the future, which is as new as can be.
         Ok(modified.elapsed().unwrap_or_default())
+    }
+
+    /// When a file or directory was changed last, to tell whether it was since then.
+    pub fn stamp(&self, path: &str) -> Result<Stamp, ReadError> {
+        let location = self.locate(path);
+        let about = self
+            .fault(path)
+            .and_then(|()| std::fs::metadata(&location))
+            .map_err(|error| ReadError::system(&location, &error))?;
+        Ok(Stamp {
+            inode: about.ino(),
+            bytes: about.len(),
+            modified: (about.mtime(), about.mtime_nsec()),
+        })
+    }
+
+    /// Whether somebody holds an exclusive lock (flock) on a directory.
+    pub fn is_locked(&self, path: &str) -> Result<bool, ReadError> {
+        let location = self.locate(path);
+        self.fault(path)
+            .and_then(|()| File::open(&location))
+            .and_then(|directory| match flock(directory, FlockOperation::NonBlockingLockShared) {
+                Err(Errno::WOULDBLOCK) => Ok(true),
+                result => Ok(result.map(|()| false)?),
+            })
+            .map_err(|error| ReadError::system(&location, &error))
     }
 
     /// Where a kernel path really lies.

@@ -19,6 +19,7 @@ pub mod power;
 pub mod pressure;
 pub mod rapl;
 mod registered;
+pub mod runs;
 pub mod selfstat;
 pub mod shared;
 pub mod supply;
@@ -35,6 +36,7 @@ pub static SOURCES: &[&Source] = &[
     &power::SOURCE,
     &pressure::SOURCE,
     &rapl::SOURCE,
+    &runs::SOURCE,
     &selfstat::SOURCE,
     &supply::SOURCE,
     &tuning::SOURCE,

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use anyhow::anyhow;
 use halo::cli::{self, Request};
 use halo::config::Config;
+use halo::root::Root;
 use halo::sample::{Sampler, Snapshot};
 use halo::serve::web_config::Web;
 use halo::serve::{self, expose};
-use halo::source::selfstat;
+use halo::source::{Source, selfstat};
 use halo::{capture, doctor, log};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
@@ -147,27 +148,36 @@ fn serve(config: &Config, prepared: Prepared) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn snapshot(config: &Config, root: &Arc<halo::root::Root>) -> anyhow::Result<Snapshot> {
+/// The metrics of this short-lived process would overwrite those of whoever reads the file.
+fn is_of_others(source: &Source) -> bool {
+    source.name != selfstat::SOURCE.name
+}
+
+fn snapshot(
+    config: &Config,
+    root: &Arc<Root>,
+    is_wanted: impl Fn(&Source) -> bool,
+) -> anyhow::Result<Snapshot> {
     log::start(config.log);
     let sampler = Sampler::start(config, root)?;
-    // The metrics of this short-lived process would overwrite those of whoever reads the file.
-    let is_wanted = |source: &halo::source::Source| source.name != selfstat::SOURCE.name;
     Ok(runtime()?.block_on(sampler.snapshot(is_wanted)))
 }
 
 fn once(config: &Config) -> anyhow::Result<ExitCode> {
-    print(&expose::render(&snapshot(config, &Arc::new(config.path.root()))?)?)
+    let snapshot = snapshot(config, &Arc::new(config.path.root()), is_of_others)?;
+    print(&expose::render(&snapshot)?)
 }
 
 fn examine(config: &Config) -> anyhow::Result<ExitCode> {
-    let report = doctor::examine(config, &snapshot(config, &Arc::new(config.path.root()))?);
+    let snapshot = snapshot(config, &Arc::new(config.path.root()), is_of_others)?;
+    let report = doctor::examine(config, &snapshot);
     print(&report.text)?;
     Ok(if report.has_failures { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn copy(config: &Config, directory: &std::path::Path) -> anyhow::Result<ExitCode> {
     let root = Arc::new(config.path.root().recording());
-    snapshot(config, &root)?;
+    snapshot(config, &root, capture::wants)?;
     let written = capture::write(&root, directory).map_err(|error| anyhow!("--capture {error}"))?;
     print(&format!(
         "{} files, {} bytes: {directory}\nLook through it before you send it, then try it:\n  halo-exporter --once --path.procfs {directory}/proc --path.sysfs {directory}/sys --path.rootfs {directory}/root\n",

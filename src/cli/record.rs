@@ -65,8 +65,10 @@ struct Line {
 #[derive(Debug, Subcommand)]
 enum Subcommands {
     /// Record a benchmark
+    #[command(override_usage = "halo-record benchmark [OPTIONS] -- COMMAND [ARGUMENT]...")]
     Benchmark(Recording),
     /// Record any command
+    #[command(override_usage = "halo-record run [OPTIONS] -- COMMAND [ARGUMENT]...")]
     Run(Recording),
     /// Add a mark to the run that is being recorded
     Mark {

@@ -110,15 +110,19 @@ fn take_over_end(manifest: &mut Manifest, marks: &[Mark]) {
     manifest.command.ended = Timestamp::from_nanosecond(mark.at.unix.into()).ok();
 }
 
-/// How far a run got whose command ended.
-pub(super) fn state(manifest: &Manifest) -> State {
+/// Whether the command was ended, rather than ended by itself.
+pub(super) fn was_cut_short(manifest: &Manifest) -> bool {
     let command = &manifest.command;
     // A shell says with a code above 128 which signal ended its command.
     let told = command.exit_code.filter(|code| *code > 128).map(|code| code - 128);
-    let signals = [command.asked_to_end, command.signal, told];
-    if signals.into_iter().flatten().any(is_ending) {
+    [command.asked_to_end, command.signal, told].into_iter().flatten().any(is_ending)
+}
+
+/// How far a run got whose command ended.
+pub(super) fn state(manifest: &Manifest) -> State {
+    if was_cut_short(manifest) {
         State::Cancelled
-    } else if command.exit_code == Some(0) && manifest.failure.is_none() {
+    } else if manifest.command.exit_code == Some(0) && manifest.failure.is_none() {
         State::Complete
     } else {
         State::Failed

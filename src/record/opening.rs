@@ -1,18 +1,16 @@
 //! What the manifest of a run says before its command is started.
 
-use std::ffi::OsString;
 use std::path::Path;
 
 use jiff::Timestamp;
 
 use super::preflight::Prepared;
-use super::{Request, file_name, model};
+use super::{Request, file_name, model, secret};
 use crate::archive::RunDirectory;
 use crate::run::Environment;
 use crate::run::manifest::{
     Command, Manifest, Model, Origin, Recorder, Results, SCHEMA_VERSION, State, Tool,
 };
-use crate::sample::Sampler;
 
 /// The longest part of a directory's name that comes from the model's or program's name.
 const LONGEST_PART: usize = 48;
@@ -51,7 +49,6 @@ pub(super) fn manifest(
     directory: &RunDirectory,
     started: Timestamp,
 ) -> Manifest {
-    let text = |argv: &[OsString]| argv.iter().map(|a| a.to_string_lossy().into_owned()).collect();
     let working = std::env::current_dir().unwrap_or_default();
     Manifest {
         schema_version: SCHEMA_VERSION,
@@ -70,8 +67,8 @@ pub(super) fn manifest(
         tags: request.tags.clone(),
         notes: Vec::new(),
         command: Command {
-            asked: text(&request.argv),
-            executed: text(&prepared.plan.argv),
+            asked: secret::hide_in_command(&request.argv),
+            executed: secret::hide_in_command(&prepared.plan.argv),
             directory: working.to_string_lossy().into_owned(),
             started: None,
             ended: None,
@@ -94,11 +91,6 @@ pub(super) fn manifest(
         environment_at_start: Environment::default(),
         environment_at_end: None,
     }
-}
-
-/// The machine at this moment.
-pub(super) fn environment(_sampler: &Sampler, _manifest: &Manifest) -> Environment {
-    Environment::default()
 }
 
 /// The models that the command names. One that cannot be read is named all the same.

@@ -14,7 +14,7 @@ const BIRTH: Duration = Duration::from_secs(10);
 
 /// Whether a run was left unfinished: nobody records it, and its journal is still there.
 pub fn is_interrupted(run: &RunDirectory) -> bool {
-    !run.is_active() && run.join(JOURNAL).exists()
+    run.join(JOURNAL).exists() && !run.is_active()
 }
 
 /// The runs of an archive that were left unfinished.

@@ -206,18 +206,43 @@ Not checked, because no file tells it: the version of linux-firmware (20251125 b
 }
 
 fn cli_document() -> String {
-    let help = halo::cli::command().term_width(100).render_long_help();
-    format!(
-        "# Command line
+    let exporter = halo::cli::command().term_width(100).render_long_help();
+    let mut text = format!(
+        "# Command lines
 
-Generated from `src/cli.rs` by `tests/it/catalogue.rs`; do not edit.
+Generated from `src/cli.rs` and `src/cli/record.rs` by `tests/it/catalogue.rs`; do not edit.
+
+## halo-exporter
 
 A setting is taken from the first of these that has it: a flag, a variable `HALO_*`, the file that `--config.file` names, the default.
 Exit codes: 0 fine, 1 a failure while running (and `--doctor` that found something), 2 a flag, key, file or address that cannot be used.
 
 ```text
-{help}
+{exporter}
 ```
-"
-    )
+
+## halo-record
+
+Exit codes of `benchmark` and `run`: the command's own, or the signal that ended it; 1 where the command said 0 and its own output says that it failed; 2 for what is refused before anything runs; 125 where halo itself failed.
+Exit codes of the others: 0 fine, 1 a failure, 2 a flag that cannot be used.
+
+```text
+{}
+```
+",
+        help_of(&halo::cli::record::command())
+    );
+    for subcommand in halo::cli::record::command().get_subcommands() {
+        let name = subcommand.get_name();
+        let subcommand = subcommand.clone().bin_name(format!("halo-record {name}"));
+        write!(text, "\n### halo-record {name}\n\n```text\n{}\n```\n", help_of(&subcommand))
+            .unwrap();
+    }
+    text
+}
+
+/// What `--help` prints, without white space at the ends of lines.
+fn help_of(command: &clap::Command) -> String {
+    let help = command.clone().term_width(100).render_long_help().to_string();
+    help.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }

@@ -3,12 +3,15 @@
 //! Blocks marked `console` are run here. Blocks marked `sh` need something installed; `.ci/run`
 //! runs what they say.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
 
 use crate::program::{Served, command};
+use crate::record::{Archive, path_with, text, write_program};
 
 const EXPORTER: &str = "cargo run --release --bin halo-exporter";
+const RECORDER: &str = "cargo run --release --bin halo-record -- ";
 const SERVER: &str = "curl 127.0.0.1:10395";
 
 /// Flags with which the program ends by itself.
@@ -25,12 +28,36 @@ fn commands_of_documents_work() {
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
         let mut served = None;
+        ARCHIVE.with(|archive| *archive.borrow_mut() = Archive::new());
         for line in console_lines(&text) {
             run(line, &mut served);
             count += 1;
         }
     }
     assert!(count >= 5, "only {count} commands were found");
+}
+
+thread_local! {
+    /// The archive that the commands of one document use.
+    static ARCHIVE: RefCell<Archive> = RefCell::new(Archive::new());
+}
+
+/// Runs a command of the recorder. llama-bench is a stand-in here that prints one result.
+fn record(line: &str, arguments: &str) {
+    let programs = tempfile::tempdir().unwrap();
+    let script = r#"[ "$1" = --help ] && { echo "-oe jsonl"; exit 0; }
+echo '{"build_commit": "a", "n_prompt": 512, "n_gen": 0, "avg_ts": 2.0, "samples_ts": [2.0]}' >&2"#;
+    write_program(&programs.path().join("llama-bench"), script);
+    let arguments: Vec<&str> = arguments.split_whitespace().collect();
+    let output = ARCHIVE.with(|archive| {
+        let archive = archive.borrow();
+        let mut program = archive.program(&arguments);
+        program.env("PATH", path_with(programs.path())).output().unwrap()
+    });
+    assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+    if let ["list" | "show", ..] = arguments[..] {
+        assert!(text(&output.stdout).contains("pp512"), "{line}: {}", text(&output.stdout));
+    }
 }
 
 /// The commands in the blocks marked `console`.
@@ -50,6 +77,8 @@ fn run(line: &str, served: &mut Option<Served>) {
         } else {
             *served = Some(Served::start(arguments));
         }
+    } else if let Some(arguments) = line.strip_prefix(RECORDER) {
+        record(line, arguments);
     } else if let Some(path) = line.strip_prefix(SERVER) {
         let response = served.as_ref().expect("a document starts before it asks").get(path);
         assert_eq!(response.status, 200, "{line}");

@@ -24,6 +24,7 @@ mod program;
 mod real;
 mod record;
 mod rules;
+mod runs;
 mod tidy;
 #[cfg(feature = "record")]
 mod tool;

@@ -1,10 +1,12 @@
 //! The recorder as a program: commands that it wraps, runs that it archives.
 
 mod archive;
+mod environment;
 pub(crate) mod interrupted;
 mod refusals;
 mod sampling;
 mod terminal;
+mod tools;
 mod wrapping;
 
 use std::collections::BTreeMap;
@@ -27,11 +29,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// An archive of a test.
 pub(crate) struct Archive {
     directory: tempfile::TempDir,
+    /// Where hashes of models are kept.
+    cache: tempfile::TempDir,
 }
 
 impl Archive {
     pub(crate) fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
+        Self { directory: tempfile::tempdir().unwrap(), cache: tempfile::tempdir().unwrap() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -44,7 +48,8 @@ impl Archive {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HALO_")) {
             command.env_remove(name);
         }
-        command.env("HALO_ARCHIVE", self.path()).stdin(Stdio::null()).args(arguments);
+        command.env("HALO_ARCHIVE", self.path()).env("XDG_CACHE_HOME", self.cache.path());
+        command.stdin(Stdio::null()).args(arguments);
         command
     }
 
@@ -98,6 +103,20 @@ pub(crate) fn raw(run: &Path, name: &str) -> String {
     fs::read_to_string(run.join("raw").join(name)).unwrap()
 }
 
+/// Writes a program: a stand-in for one that cannot be had here.
+pub(crate) fn write_program(path: &Path, script: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// The search path with a directory of stand-ins first.
+pub(crate) fn path_with(directory: &Path) -> std::ffi::OsString {
+    let path = std::env::var_os("PATH").unwrap();
+    let directories = std::iter::once(directory.to_owned()).chain(std::env::split_paths(&path));
+    std::env::join_paths(directories).unwrap()
+}
+
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
@@ -134,4 +153,30 @@ pub(crate) fn archive_values(run: &Path) -> BTreeMap<(i64, String, Vec<String>),
         }
     }
     values
+}
+
+/// The figures of a run.
+pub(crate) fn results(run: &Path) -> Vec<halo::tool::Row> {
+    use arrow::array::{Array, AsArray};
+    use arrow::datatypes::{Float64Type, UInt32Type};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    let file = fs::File::open(run.join("results.parquet")).unwrap();
+    let batches = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let mut rows = Vec::new();
+    for batch in batches.map(Result::unwrap) {
+        let repetitions = batch["repetition"].as_primitive::<UInt32Type>();
+        let values = batch["value"].as_primitive::<Float64Type>();
+        rows.extend((0..batch.num_rows()).map(|row| {
+            let text = |column: &str| batch[column].as_string::<i32>().value(row).to_owned();
+            halo::tool::Row {
+                task: text("task"),
+                case: text("case"),
+                repetition: repetitions.is_valid(row).then(|| repetitions.value(row)),
+                metric: text("metric"),
+                value: values.value(row),
+                unit: text("unit"),
+            }
+        }));
+    }
+    rows
 }

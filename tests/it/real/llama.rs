@@ -9,6 +9,7 @@ use halo::record::model::describe;
 use halo::tool::{self, Outputs, Parsed, Plan};
 
 use crate::machine::fixtures;
+use crate::record::{Archive, manifest, raw, results, text};
 
 fn llama_bench() -> OsString {
     let directory = env::var_os("HALO_TEST_LLAMA_BIN")
@@ -36,7 +37,7 @@ fn parse(argv: &[OsString], output: &Output) -> Parsed {
 fn command(model: &Path, more: &str) -> Vec<OsString> {
     let mut argv = vec![llama_bench(), "-m".into(), model.into()];
     // The machine of the tests is busy: one thread, and no figure is judged.
-    argv.extend("-p 16 -n 4 -r 2 -t 1".split(' ').map(OsString::from));
+    argv.extend("-p 16 -n 4 -t 1".split(' ').map(OsString::from));
     argv.extend(more.split_whitespace().map(OsString::from));
     argv
 }
@@ -44,7 +45,7 @@ fn command(model: &Path, more: &str) -> Vec<OsString> {
 #[test]
 fn what_is_added_gives_every_repetition_beside_the_table_that_the_user_sees() {
     let directory = tempfile::tempdir().unwrap();
-    let argv = command(&tiny_model(directory.path()), "-fa 0,1");
+    let argv = command(&tiny_model(directory.path()), "-r 2 -fa 0,1");
     let help = run(&[llama_bench(), "--help".into()]);
     let help = String::from_utf8(help.stdout).unwrap();
 
@@ -76,12 +77,64 @@ fn what_is_added_gives_every_repetition_beside_the_table_that_the_user_sees() {
     }
 }
 
+/// The whole way: recorded by the program, read from the archive, compared with what llama-bench
+/// itself printed, taken from the raw output without halo's own reader.
+#[test]
+fn a_recorded_run_has_the_numbers_of_llama_bench() {
+    let (archive, directory) = (Archive::new(), tempfile::tempdir().unwrap());
+    let argv = command(&tiny_model(directory.path()), "-d 0,8 -r 3");
+    let argv: Vec<&str> = argv.iter().map(|argument| argument.to_str().unwrap()).collect();
+    let output = archive.record(&["--hash-model"], &argv);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    // The user sees the table and no JSON.
+    let shown = text(&output.stdout);
+    assert!(shown.contains("| test ") || shown.contains("t/s"), "{shown}");
+    assert!(!text(&output.stderr).contains("build_commit"));
+
+    let run = archive.only_run();
+    let rows = results(&run);
+    let mut compared = 0;
+    for line in raw(&run, "stderr").lines().filter(|line| line.starts_with('{')) {
+        let printed: serde_json::Value = serde_json::from_str(line).unwrap();
+        let kind = match (printed["n_prompt"].as_u64().unwrap(), printed["n_gen"].as_u64().unwrap())
+        {
+            (prompt, 0) => format!("pp{prompt}"),
+            (_, generated) => format!("tg{generated}"),
+        };
+        let case = match printed["n_depth"].as_u64().unwrap() {
+            0 => kind,
+            depth => format!("{kind} @ d{depth}"),
+        };
+        for (index, speed) in printed["samples_ts"].as_array().unwrap().iter().enumerate() {
+            let repetition = u32::try_from(index).ok().map(|index| index + 1);
+            let row = rows.iter().find(|row| {
+                (row.case.as_str(), row.repetition) == (case.as_str(), repetition)
+                    && row.metric == "tokens_per_second"
+            });
+            assert_eq!(Some(row.unwrap().value), speed.as_f64());
+            compared += 1;
+        }
+        let mean =
+            rows.iter().find(|row| row.case == case && row.metric == "tokens_per_second_mean");
+        assert_eq!(Some(mean.unwrap().value), printed["avg_ts"].as_f64());
+    }
+    assert_eq!(compared, 12);
+
+    let about = manifest(&run);
+    assert_eq!(about.tool.version.as_deref(), Some("b11434"));
+    let model = &about.models[0];
+    let bytes = std::fs::read(&model.file).unwrap();
+    assert_eq!(model.bytes, Some(bytes.len() as u64));
+    assert_eq!(model.sha256.as_ref().map(String::len), Some(64));
+    assert!(archive.print(&["list", "--model", "halo tiny"]).contains("pp16"));
+}
+
 #[test]
 fn every_format_of_the_real_program_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let model = tiny_model(directory.path());
     for format in ["csv", "json", "jsonl", "md", "sql"] {
-        let argv = command(&model, &format!("-d 0,8 -pg 8,4 -o {format} --progress"));
+        let argv = command(&model, &format!("-r 2 -d 0,8 -pg 8,4 -o {format} --progress"));
         let parsed = parse(&argv, &run(&argv));
         let cases: Vec<&str> = parsed.cases.iter().map(|case| case.case.as_str()).collect();
         let expected = ["pp16", "tg4", "pp8+tg4", "pp16 @ d8", "tg4 @ d8", "pp8+tg4 @ d8"];

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use halo::run::manifest::{Results, State};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Archive, manifest, raw, text, wait_until};
+use super::{Archive, manifest, path_with, raw, text, wait_until, write_program};
 
 #[test]
 fn output_exit_code_and_variables_pass_through() {
@@ -164,4 +164,35 @@ fn marks_come_from_inside_and_from_outside() {
     let refused = archive.run(&["mark", "late"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("no run is being recorded"));
+}
+
+/// A stand-in for systemd-inhibit, because nothing suspends here. As the real one it runs a
+/// program, holds its lock meanwhile, and says here how long that was.
+#[test]
+fn the_machine_is_kept_awake_until_halo_ends_however_it_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let script =
+        format!("echo \"$*\" >> {0}; for last; do :; done; $last; echo free >> {0}", log.display());
+    write_program(&directory.path().join("systemd-inhibit"), &script);
+    let said = || std::fs::read_to_string(&log).unwrap_or_default();
+
+    let archive = Archive::new();
+    let record = |command: &[&str]| {
+        let mut recording = archive.recording(&[], command);
+        recording.env("PATH", path_with(directory.path()));
+        recording
+    };
+    assert!(record(&["true"]).status().unwrap().success());
+    wait_until("the lock is free", || said().ends_with("free\n"));
+    assert!(said().contains("--what=sleep:idle") && said().contains("--mode=block"), "{}", said());
+    let facts = manifest(&archive.only_run()).environment_at_start.facts;
+    assert_eq!(facts["sleep.inhibited"], "true");
+
+    std::fs::remove_file(&log).unwrap();
+    let mut child = record(&["sleep", "20"]).spawn().unwrap();
+    wait_until("the lock is held", || said().contains("--what"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_until("the lock is free", || said().ends_with("free\n"));
 }

@@ -1,0 +1,233 @@
+//! Fills in what a run was run on.
+//!
+//! What costs time or starts programs is asked before the command only; who compares the two
+//! environments of a run compares the keys that both have.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::container::{self, Client};
+use super::preflight::find_program;
+use super::{Request, secret};
+use crate::metric::Sample;
+use crate::process::Program;
+use crate::root::Root;
+use crate::run::Environment;
+use crate::sample::Sampler;
+use crate::source::{Source, runs, selfstat};
+
+/// How long each program may take that is asked.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// Longer texts tell nobody anything.
+const LONGEST: usize = 4096;
+
+/// Variables that change what an inference engine does. Everything else is nobody's business.
+const VARIABLES: [&str; 5] = ["RADV_", "HSA_", "ROCBLAS_", "GGML_", "LLAMA_"];
+
+/// Families whose values belong to the environment: they change between runs rather than in them.
+const VALUES: [&str; 12] = [
+    "halo_gpu_memory_size_bytes",
+    "halo_gpu_memory_used_bytes",
+    "halo_memory_available_bytes",
+    "halo_memory_size_bytes",
+    "halo_power_limit_requested_watts",
+    "halo_power_limit_watts",
+    "halo_supply_online",
+    "halo_swap_size_bytes",
+    "halo_swap_used_bytes",
+    "halo_temperature_celsius",
+    "halo_tuning_check",
+    "halo_tuning_value",
+];
+
+/// Packages whose version decides how fast a model is, by the names of the distributions.
+const PACKAGES: [(&str, &str); 7] = [
+    ("firmware-amd-graphics", "firmware.package"),
+    ("linux-firmware", "firmware.package"),
+    ("linux-firmware-amdgpu", "firmware.package"),
+    ("amd-gpu-firmware", "firmware.package"),
+    ("mesa-vulkan-drivers", "mesa"),
+    ("vulkan-radeon", "mesa"),
+    ("rocm-core", "rocm.package"),
+];
+
+/// The machine, the place and the variables before the command.
+pub(super) fn at_start(request: &Request, root: &Root, sampler: &Sampler) -> Environment {
+    let mut environment = at_end(root, sampler);
+    let facts = &mut environment.facts;
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value.map(|v| v.trim().to_owned()).filter(|v| is_fact(v)) {
+            facts.insert(name.to_owned(), value);
+        }
+    };
+    for (name, value) in std::env::vars().filter(|(name, _)| is_shown(name)) {
+        add(&format!("variable.{name}"), Some(secret::hide(&value)));
+    }
+    let git = |arguments: &[&str]| ask("git", &[&["--no-optional-locks"], arguments].concat());
+    add("git.commit", git(&["rev-parse", "HEAD"]));
+    let changes = git(&["status", "--porcelain", "--untracked-files=no"]);
+    add("git.dirty", changes.map(|changes| (!changes.trim().is_empty()).to_string()));
+    add("container.image", image_of(request));
+    // What this machine's programs say is true of no machine that is made of files.
+    if request.config.path == crate::config::Paths::default() {
+        for (name, version) in packages() {
+            add(name, Some(version));
+        }
+    }
+    environment
+}
+
+/// What can change while a command runs.
+pub(super) fn at_end(root: &Root, sampler: &Sampler) -> Environment {
+    let mut environment = Environment::default();
+    let is_wanted = |source: &Source| {
+        [&runs::SOURCE, &selfstat::SOURCE].iter().all(|other| source.name != other.name)
+    };
+    if let Ok(snapshot) = sampler.read_now(is_wanted) {
+        snapshot.values().for_each(|sample| take(&mut environment, sample));
+    }
+    for (name, value) in facts_of_files(root) {
+        environment.facts.insert(name, value);
+    }
+    environment
+}
+
+/// Takes over what a sample says of the environment.
+fn take(environment: &mut Environment, sample: &Sample) {
+    let name = sample.def.name;
+    if VALUES.contains(&name) {
+        let text = sample.to_string();
+        let series = text.rsplit_once(' ').map_or(text.as_str(), |(series, _)| series);
+        environment.values.insert(series.trim_end_matches("{}").to_owned(), sample.value);
+        return;
+    }
+    let labels: Vec<(&str, &str)> =
+        sample.def.labels.iter().copied().zip(sample.labels.iter().map(AsRef::as_ref)).collect();
+    let mut add = |name: String, value: &str| {
+        if is_fact(value) {
+            environment.facts.insert(name, value.to_owned());
+        }
+    };
+    match (name, &labels[..]) {
+        ("halo_host_info", labels) => {
+            for (label, value) in labels {
+                add(format!("host.{label}"), value);
+            }
+        }
+        ("halo_gpu_info" | "halo_npu_info" | "halo_gpu_performance_level_info", labels) => {
+            let Some(((kind, device), labels)) = labels.split_first() else { return };
+            let kind = if *kind == "device" { "npu" } else { kind };
+            // The number of a card says nothing about it.
+            for (label, value) in labels.iter().filter(|(label, _)| *label != "card") {
+                add(format!("{kind}.{device}.{label}"), value);
+            }
+        }
+        ("halo_tuning_info", [(_, setting), (_, value)]) => {
+            add(format!("tuning.{setting}"), value);
+        }
+        _ => {}
+    }
+}
+
+/// What stands in single files.
+fn facts_of_files(root: &Root) -> Vec<(String, String)> {
+    let mut facts = Vec::new();
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|value| is_fact(value)) {
+            facts.push((name.to_owned(), value));
+        }
+    };
+    add("kernel.command_line", root.read("/proc/cmdline").ok().map(|line| secret::hide(&line)));
+    add("kernel.build", root.read("/proc/version").ok());
+    let microcode = root.read("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("microcode"))?;
+        Some(line.trim_matches([' ', '\t', ':']).to_owned())
+    });
+    add("cpu.microcode", microcode);
+    add("rocm", root.word("/opt/rocm/.info/version").ok());
+    add("ryzen_smu", root.word("/sys/kernel/ryzen_smu_drv/drv_version").ok());
+    let inside = root.read("/run/.containerenv").unwrap_or_default();
+    for (key, name) in [("name=", "container.name"), ("image=", "container.image")] {
+        let value = inside.lines().find_map(|line| line.strip_prefix(key));
+        add(name, value.map(|value| value.trim_matches('"').to_owned()));
+    }
+    for card in root.list("/sys/class/drm").unwrap_or_default() {
+        let device = format!("/sys/class/drm/{card}/device");
+        let uevent = root.read(&format!("{device}/uevent")).unwrap_or_default();
+        let Some(address) = uevent.lines().find_map(|line| line.strip_prefix("PCI_SLOT_NAME="))
+        else {
+            continue;
+        };
+        for file in root.list(&format!("{device}/fw_version")).unwrap_or_default() {
+            let part = file.strip_suffix("_fw_version").unwrap_or(&file);
+            let version = root.word(&format!("{device}/fw_version/{file}"));
+            add(&format!("gpu.{address}.firmware.{part}"), version.ok());
+        }
+    }
+    facts
+}
+
+/// The image of the container that a command runs in.
+fn image_of(request: &Request) -> Option<String> {
+    let container = container::recognize(&request.argv)?;
+    if container.image.is_some() {
+        return container.image;
+    }
+    let name = container.name.as_deref()?;
+    let options = container.engine_options(&request.argv).unwrap_or_default();
+    let engines: &[&str] = match container.client {
+        Client::Podman | Client::Toolbox => &["podman"],
+        Client::Docker => &["docker"],
+        Client::Distrobox => &["podman", "docker"],
+    };
+    let is_engine = matches!(container.client, Client::Podman | Client::Docker);
+    let options = if is_engine { options } else { Vec::new() };
+    let format = ["container", "inspect", "--format"];
+    engines.iter().find_map(|engine| {
+        let image = if *engine == "docker" { "{{.Config.Image}}" } else { "{{.ImageName}}" };
+        ask(engine, &[&options[..], &format, &[image, name]].concat())
+    })
+}
+
+/// Versions of installed packages, from whichever package manager is there.
+fn packages() -> Vec<(&'static str, String)> {
+    let names: Vec<&str> = PACKAGES.iter().map(|(package, _)| *package).collect();
+    let managers: [(&str, &[&str]); 3] = [
+        ("dpkg-query", &["-W", "-f", "${Package} ${Version}\\n"]),
+        ("rpm", &["-q", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}\\n"]),
+        ("pacman", &["-Q"]),
+    ];
+    let mut found = Vec::new();
+    for (manager, arguments) in managers {
+        let Some(output) = run(manager, &[arguments, &names].concat()) else { continue };
+        for line in output.stdout.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [package, version] = words[..] else { continue };
+            if let Some((_, fact)) = PACKAGES.iter().find(|(name, _)| *name == package) {
+                found.push((*fact, format!("{package} {version}")));
+            }
+        }
+    }
+    found
+}
+
+/// What a program says that succeeds.
+fn ask(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = run(program, arguments)?;
+    output.status.success().then_some(output.stdout)
+}
+
+fn run(program: &str, arguments: &[&str]) -> Option<crate::process::Output> {
+    let path = find_program(Path::new(program))?;
+    Program::new(&path, arguments, DEADLINE).run().ok()
+}
+
+/// Whether a variable may be archived.
+fn is_shown(name: &str) -> bool {
+    VARIABLES.iter().any(|start| name.starts_with(start)) && !secret::is_secret_variable(name)
+}
+
+fn is_fact(value: &str) -> bool {
+    !value.is_empty() && value.len() <= LONGEST
+}
