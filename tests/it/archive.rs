@@ -1,5 +1,6 @@
 //! What goes into an archive comes out of it: journals, tables, and archives of every version.
 
+mod document;
 mod export;
 mod journal;
 pub(crate) mod openmetrics;

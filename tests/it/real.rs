@@ -12,6 +12,7 @@ mod llama;
 mod process;
 mod prometheus;
 mod promtool;
+mod readers;
 mod rules;
 mod systemd;
 mod unit;
