@@ -114,7 +114,7 @@ fn is_counter(name: &str) -> bool {
 }
 
 fn step(at: Moment, random: &mut Random) -> Moment {
-    let jitter = i64::try_from(random.next() % 100_000).unwrap_or(0);
+    let jitter = i64::try_from(random.next() % 100 * 1000).unwrap_or(0);
     Moment { monotonic: at.monotonic + INTERVAL + jitter, unix: at.unix + INTERVAL + jitter }
 }
 

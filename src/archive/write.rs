@@ -133,12 +133,9 @@ impl Default for Times {
 }
 
 impl Times {
-    /// Whole microseconds: a sample takes about a thousand of them, and what is behind them would
-    /// take a third of the file.
     fn push(&mut self, at: Moment, start: Moment) {
-        let whole = |nanoseconds: i64| nanoseconds - nanoseconds.rem_euclid(1000);
-        self.time.append_value(whole(at.unix));
-        self.monotonic.append_value(whole(at.monotonic.saturating_sub(start.monotonic)));
+        self.time.append_value(at.unix);
+        self.monotonic.append_value(at.monotonic.saturating_sub(start.monotonic));
     }
 
     fn finish(&mut self) -> [ArrayRef; 2] {
