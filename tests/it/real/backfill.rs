@@ -84,6 +84,7 @@ impl Scene {
 
     /// Every sample of the two days before a time, as it is stored.
     fn all(&mut self, end: Timestamp) -> BTreeMap<(String, Labels), Vec<Point>> {
+        #[expect(clippy::cast_possible_truncation, reason = "milliseconds of this century")]
         let point = |(time, value): (f64, String)| ((time * 1000.0).round() as i64, value);
         let series = self.ask("{__name__=~\"halo_.+\"}[2d]", end).into_iter();
         let series = series.map(|mut series| {

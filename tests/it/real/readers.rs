@@ -1,4 +1,4 @@
-//! The queries of `docs/archive.md`, run by DuckDB, Polars, pandas and PyArrow.
+//! The queries of `docs/archive.md`, run by DuckDB, Polars, pandas and `PyArrow`.
 //!
 //! The machine changes while the runs are recorded, so that means and rates are no constants. What
 //! is expected comes from halo's own export, the manifest, and what the command did to the machine.
@@ -66,6 +66,11 @@ impl Scene {
             // average_socket_power in mW and throttle_residency_spl of struct gpu_metrics_v3_0.
             table[112..116].copy_from_slice(&(30_000 + step * 20_000).to_le_bytes());
             let residency = u32::from_le_bytes(table[232..236].try_into().unwrap());
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a whole one"
+            )]
             let residency = residency + (TICKS as u32);
             table[232..236].copy_from_slice(&residency.to_le_bytes());
             let part = self.directory.path().join(format!("gpu_metrics-{step}"));
