@@ -302,8 +302,8 @@ fn prometheus_shows_what_the_files_of_the_machine_say() {
     let mut sources: Vec<_> = sources.iter().map(|one| one.metric["source"].as_str()).collect();
     sources.sort_unstable();
     let expected = [
-        "amdgpu", "cpu", "host", "hwmon", "memory", "npu", "power", "pressure", "rapl", "selfstat",
-        "tuning",
+        "amdgpu", "cpu", "host", "hwmon", "memory", "npu", "power", "pressure", "rapl", "runs",
+        "selfstat", "tuning",
     ];
     assert_eq!(sources, expected, "a desktop has no supply");
     assert_eq!(scene.series("halo_source_up == 0").len(), 0);

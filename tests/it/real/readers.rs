@@ -4,6 +4,7 @@
 //! is expected comes from halo's own export, the manifest, and what the command did to the machine.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -78,12 +79,15 @@ impl Scene {
             joules += JOULES;
             let (part, metrics, energy) = (part.display(), metrics.display(), energy.display());
             // Renamed, because halo must never see half a table.
-            script += &format!("cp {part} {metrics}.new; mv {metrics}.new {metrics}\n");
-            script +=
-                &format!("echo {:.0} > {energy}.new; mv {energy}.new {energy}\n", joules * 1e6);
+            _ = writeln!(script, "cp {part} {metrics}.new; mv {metrics}.new {metrics}");
+            _ = writeln!(
+                script,
+                "echo {:.0} > {energy}.new; mv {energy}.new {energy}",
+                joules * 1e6
+            );
             script += "sleep 0.35\n";
         }
-        script += &format!("cat <<'END'\n{printed}END\n");
+        _ = write!(script, "cat <<'END'\n{printed}END\n");
         let path = self.directory.path().join("llama-bench");
         fs::write(&path, script).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
