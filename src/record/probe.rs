@@ -61,8 +61,12 @@ pub(super) fn at_start(request: &Request, root: &Root, sampler: &Sampler) -> Env
             facts.insert(name.to_owned(), value);
         }
     };
-    for (name, value) in std::env::vars().filter(|(name, _)| is_shown(name)) {
-        add(&format!("variable.{name}"), Some(secret::hide(&value)));
+    // Names and values need not be text, and `vars` would panic at one that is none.
+    for (name, value) in std::env::vars_os() {
+        let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
+        if is_shown(name) {
+            add(&format!("variable.{name}"), Some(secret::hide(value)));
+        }
     }
     let git = |arguments: &[&str]| ask("git", &[&["--no-optional-locks"], arguments].concat());
     add("git.commit", git(&["rev-parse", "HEAD"]));

@@ -63,6 +63,16 @@ fn keys_and_foreign_variables_are_never_archived() {
 }
 
 #[test]
+fn a_variable_that_is_no_text_stops_nothing() {
+    use std::os::unix::ffi::OsStrExt;
+    let archive = Archive::new();
+    let mut recording = archive.recording(&[], &["true"]);
+    recording.env("ODD", std::ffi::OsStr::from_bytes(b"\xff"));
+    assert!(recording.status().unwrap().success());
+    assert!(archive.only_run().join("power.parquet").exists());
+}
+
+#[test]
 fn the_state_of_the_working_directory_is_known() {
     let (archive, directory) = (Archive::new(), tempfile::tempdir().unwrap());
     let git = |arguments: &[&str]| {
