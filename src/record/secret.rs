@@ -149,11 +149,9 @@ fn assigned(text: &str) -> Vec<Range<usize>> {
         if !is_secret_name(&text[start..end]) {
             continue;
         }
-        let name = &text[start..end];
-        if let Some(value) = value_behind(text, end, name).filter(|value| !value.is_empty()) {
-            at = value.end;
-            found.push(value);
-        }
+        // The value is looked through too: it may be the name of a further one.
+        let value = value_behind(text, end, &text[start..end]);
+        found.extend(value.filter(|value| !value.is_empty()));
     }
     found
 }
@@ -341,12 +339,33 @@ mod tests {
             hide(&text);
         }
 
+        /// Whatever stands around it, and whatever names stand before it.
         #[test]
-        fn what_looks_like_a_command_can_be_looked_through(
-            text in "(--api-key|token|KEY|Bearer|sk-|hf_|[:=@'\"\\\\ ,é]|[a-z0-9]{1,12}){0,12}"
+        fn a_secret_behind_its_name_is_never_shown(
+            before in "[a-z0-9 ]{0,12}",
+            forms in proptest::collection::vec(0..FORMS.len(), 1..5),
+            secret in "zq[a-z0-9]{10}",
+            after in "( [a-z0-9 ]{0,12})?",
         ) {
-            let once = hide(&text);
-            proptest::prop_assert!(!once.contains("KEY=secret"));
+            let command: Vec<String> =
+                forms.iter().map(|form| FORMS[*form].replace("SECRET", &secret)).collect();
+            let text = format!("{before} {}{after}", command.join(" "));
+            let shown = hide(&text);
+            proptest::prop_assert!(!shown.contains(&secret), "{text} became {shown}");
+            proptest::prop_assert_eq!(hide(&shown), shown);
         }
     }
+
+    /// Ways in which a command is given a secret, all in one word of a command line.
+    const FORMS: [&str; 9] = [
+        "--api-key SECRET",
+        "--api-key=SECRET",
+        "HF_TOKEN=SECRET",
+        "export KEY='SECRET'",
+        "-H 'X-Api-Key: SECRET'",
+        "{\"api_key\": \"SECRET\"}",
+        "https://me:SECRET@host/v1",
+        "--token Authorization: SECRET",
+        "-H 'Authorization: Bearer SECRET'",
+    ];
 }
