@@ -16,6 +16,7 @@ use jiff::Timestamp;
 
 use crate::archive::{Archive, ArchiveError, Lock, RunDirectory};
 use crate::clock;
+use crate::command_line::container;
 use crate::config::Config;
 use crate::process::foreground::{self, Ended, Event, Signals, Task};
 use crate::root::Root;
@@ -25,7 +26,6 @@ use crate::run::{JOURNAL, RAW};
 use crate::sample::Sampler;
 
 mod close;
-pub mod container;
 mod inhibit;
 mod journal;
 mod leftovers;

@@ -12,7 +12,6 @@ use serde_json::Value;
 use crate::run::manifest::Case;
 
 pub mod llama_bench;
-pub mod wrapper;
 
 /// Every tool.
 pub static TOOLS: &[&dyn Tool] = &[&llama_bench::LlamaBench];

@@ -1,11 +1,10 @@
 //! The files of a run directory with their hashes.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
-use ring::digest::{Context, SHA256};
-
+use crate::hash::sha256;
 use crate::run::manifest;
 use crate::run::{JOURNAL, MANIFEST};
 
@@ -58,28 +57,8 @@ fn is_apart(path: &str) -> bool {
 }
 
 fn describe_one(run: &Path, path: String) -> io::Result<manifest::File> {
-    let mut file = File::open(run.join(&path))?;
-    let mut context = Context::new(&SHA256);
-    let mut buffer = vec![0; 64 * 1024];
-    let mut bytes = 0;
-    loop {
-        let length = match file.read(&mut buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            length => length?,
-        };
-        if length == 0 {
-            break;
-        }
-        context.update(&buffer[..length]);
-        bytes += length as u64;
-    }
-    Ok(manifest::File { path, bytes, sha256: hexadecimal(context.finish().as_ref()) })
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let (sha256, bytes) = sha256([File::open(run.join(&path))])?;
+    Ok(manifest::File { path, bytes, sha256 })
 }
 
 /// Compares a run directory with what its manifest says.

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fmt::Write;
 use std::fs::{self, File, Metadata};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
 use crate::gguf;
+use crate::hash::sha256;
 use crate::run::manifest::Model;
 
 /// What was found out about a model file.
@@ -128,15 +127,11 @@ impl Parts {
         if let Some(known) = hashes.models.iter().find(|known| known.identity == self.identity) {
             return Ok(known.sha256.clone());
         }
-        let mut context = Context::new(&SHA256);
         for path in &self.paths {
-            let mut file = open(path)?;
-            digest(&mut file, &mut context).map_err(|error| about(path, &error))?;
+            regular(path)?;
         }
-        let mut sha256 = String::new();
-        for byte in context.finish().as_ref() {
-            let _ = write!(sha256, "{byte:02x}");
-        }
+        let (sha256, _) = sha256(self.paths.iter().map(File::open))
+            .map_err(|error| about(&self.paths[0], &error))?;
         // A download that goes on would otherwise be remembered as it was in the middle.
         if Self::of(&self.paths[0])?.identity != self.identity {
             return Err(format!("{}: it changed while it was hashed", self.paths[0].display()));
@@ -171,21 +166,6 @@ fn split(file: &Path) -> Option<Vec<PathBuf>> {
 fn identity(file: &Metadata) -> String {
     let (seconds, nanoseconds) = (file.mtime(), file.mtime_nsec());
     format!("{}:{}:{}:{seconds}.{nanoseconds:09}", file.dev(), file.ino(), file.len())
-}
-
-/// How much is read at once: large enough that the disk and not the calls sets the pace.
-const READ: usize = 1 << 20;
-
-fn digest(file: &mut impl Read, context: &mut Context) -> io::Result<()> {
-    let mut buffer = vec![0; READ];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(length) => context.update(&buffer[..length]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
 }
 
 /// The hashes that are remembered, the newest last.

@@ -6,9 +6,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::container::{self, Client};
 use super::preflight::find_program;
 use super::{Request, secret};
+use crate::command_line::container::{self, Client};
 use crate::metric::Sample;
 use crate::process::Program;
 use crate::root::Root;

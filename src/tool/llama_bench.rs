@@ -6,7 +6,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::{Outputs, ParseError, Parsed, Plan, Tool, wrapper};
+use super::{Outputs, ParseError, Parsed, Plan, Tool};
+use crate::command_line;
 use arguments::{Arguments, Format};
 use output::Output;
 
@@ -29,18 +30,13 @@ impl Tool for LlamaBench {
     }
 
     fn recognizes(&self, argv: &[OsString]) -> Option<usize> {
-        let is_bench = |name: &str, arguments: &[OsString]| {
-            // Several builds beside each other are told apart so: llama-bench-vulkan.
-            name == "llama-bench"
-                || name.starts_with("llama-bench-")
-                || name == "llama" && arguments.first().is_some_and(|word| word == "bench")
-        };
-        let program = wrapper::find(argv, &is_bench)?;
+        let (program, name) = command_line::program(argv)?;
         // What follows `llama bench` are its arguments; asking it for help needs the word, too.
-        let is_word = argv[program].to_str().is_some_and(|name| {
-            std::path::Path::new(name).file_name().is_some_and(|name| name == "llama")
-        });
-        Some(program + usize::from(is_word))
+        if name == "llama" && argv.get(program + 1).is_some_and(|word| word == "bench") {
+            return Some(program + 1);
+        }
+        // Several builds beside each other are told apart so: llama-bench-vulkan.
+        (name == "llama-bench" || name.starts_with("llama-bench-")).then_some(program)
     }
 
     fn prepare(&self, plan: &mut Plan, help: Option<&str>) {

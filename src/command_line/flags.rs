@@ -1,6 +1,6 @@
 //! The options of podman, docker and toolbox, from their manual pages and `--help`.
 
-use super::words::Options;
+use super::options::Options;
 
 /// Before the subcommand of podman (podman(1), 5.4) and docker (`docker --help`, 28.2).
 pub(super) static ENGINE: Options = Options {

@@ -1,17 +1,10 @@
-//! Commands that run in a container: where the inner command begins, how it gets variables, and
-//! which processes it has left behind.
+//! Commands that run in a container: where the inner command begins, and how it gets variables.
 
 use std::ffi::OsString;
 
-use crate::root::Root;
-
-mod flags;
-mod words;
-
-use words::{base_name, behind_wrappers, word};
-
-/// The variable by which the processes of a run are known, whatever became of their parents.
-pub const RUN_ID: &str = "HALO_RUN_ID";
+use super::flags;
+use super::options::word;
+use super::wrappers::{base_name, behind_wrappers};
 
 /// A program that runs commands in containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +39,7 @@ pub struct Container {
 
 impl Container {
     /// The options between client and subcommand: they decide whose containers are meant.
-    pub(super) fn engine_options<'a>(&self, argv: &'a [OsString]) -> Option<Vec<&'a str>> {
+    pub fn engine_options<'a>(&self, argv: &'a [OsString]) -> Option<Vec<&'a str>> {
         let options = &argv[self.client_index + 1..self.options_index];
         let options: Option<Vec<&str>> = options.iter().map(|option| option.to_str()).collect();
         let mut options = options?;
@@ -65,7 +58,7 @@ pub fn recognize(argv: &[OsString]) -> Option<Container> {
     match base_name(word(argv, at)?) {
         "podman" | "podman-remote" => engine(argv, at, Client::Podman),
         "docker" => engine(argv, at, Client::Docker),
-        "toolbox" => toolbox(argv, at),
+        "toolbox" | "toolbx" => toolbox(argv, at),
         "distrobox" if word(argv, at + 1) == Some("enter") => Some(distrobox(argv, at, at + 2)),
         "distrobox-enter" => Some(distrobox(argv, at, at + 1)),
         _ => None,
@@ -92,25 +85,6 @@ pub fn with_environment(argv: &[OsString], variables: &[(&str, &str)]) -> Vec<Os
         argv.splice(place..place, words.into_iter().map(OsString::from));
     }
     argv
-}
-
-/// The processes that run with the variable [`RUN_ID`] of a run, except this one: those in the
-/// container too, which live on where only its client was ended. Those that this user may not
-/// look at are left out.
-pub fn processes_of(root: &Root, id: &str) -> Vec<i32> {
-    let wanted = format!("{RUN_ID}={id}");
-    let own = i32::try_from(std::process::id()).ok();
-    let names = root.list("/proc/").unwrap_or_default();
-    let processes = names.iter().filter_map(|name| name.parse::<i32>().ok());
-    processes
-        .filter(|&process| process > 0 && Some(process) != own)
-        .filter(|process| {
-            let environment = root.content_of(&format!("/proc/{process}/environ"));
-            environment.is_ok_and(|bytes| {
-                bytes.split(|&byte| byte == 0).any(|variable| variable == wanted.as_bytes())
-            })
-        })
-        .collect()
 }
 
 fn engine(argv: &[OsString], client_index: usize, client: Client) -> Option<Container> {
