@@ -8,10 +8,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock, statvfs};
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, statvfs};
 
 use crate::run::manifest::SCHEMA_VERSION;
-use crate::run::{MANIFEST, Manifest};
+use crate::run::{JOURNAL, MANIFEST, Manifest};
 
 pub mod convert;
 pub mod edit;
@@ -30,7 +30,7 @@ const LEAST_ROOM: u64 = 256 * 1024 * 1024;
 
 /// The file that keeps room, and its size: enough for two manifests.
 const RESERVE: &str = "reserve.unfinished";
-const RESERVED: u64 = 512 * 1024;
+static RESERVED: [u8; 512 * 1024] = [0; 512 * 1024];
 
 /// Where an installed package puts the archive, writable for the group of those who record.
 const SHARED: &str = "/var/lib/halo";
@@ -271,9 +271,23 @@ impl RunDirectory {
 
     /// Keeps room on the disk, so that a run whose samples filled it can still be closed.
     pub fn reserve(&self) -> io::Result<()> {
-        let file = File::create(self.join(RESERVE))?;
-        let size = RESERVED;
-        Ok(rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, size)?)
+        let mut file = File::create(self.join(RESERVE))?;
+        match fallocate(&file, FallocateFlags::empty(), 0, RESERVED.len() as u64) {
+            // Some file systems keep no room that is not written to.
+            Err(rustix::io::Errno::OPNOTSUPP) => file.write_all(&RESERVED),
+            result => Ok(result?),
+        }
+    }
+
+    /// Removes its journal, where there is one: the last step of a recording.
+    pub fn remove_journal(&self) -> Result<(), ArchiveError> {
+        let path = self.join(JOURNAL);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(ArchiveError::at(&path, error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Gives that room back.

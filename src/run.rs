@@ -3,10 +3,12 @@
 //! Here are types alone: nothing here opens a file. `docs/archive.md` describes the directory of
 //! a run; its format is a promise, so a field is added with a default and none changes its meaning.
 
+pub mod brief;
 pub mod environment;
 pub mod journal;
 pub mod manifest;
 
+pub use brief::Brief;
 pub use environment::Environment;
 pub use manifest::Manifest;
 

@@ -32,7 +32,10 @@ pub struct Converted {
 ///
 /// Where the journal is of another version, or a file cannot be written.
 pub fn convert(run: &RunDirectory, results: &[Row]) -> io::Result<Option<Converted>> {
-    let mut reader = Reader::open(&run.join(JOURNAL))?;
+    let mut reader = match Reader::open(&run.join(JOURNAL)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        reader => reader?,
+    };
     let Some(Line::Header(header)) = reader.next_line()? else { return Ok(None) };
     if header.version != VERSION {
         let text = format!("the journal's version is {}, not {VERSION}", header.version);

@@ -1,63 +1,27 @@
-//! Which runs are meant, and the part of a manifest that a list of thousands needs.
+//! Which runs are meant, and a list of thousands of them.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Archive, ArchiveError, RunDirectory};
-use crate::run::MANIFEST;
-use crate::run::manifest::{Kind, Results, State, Summary, Tags, Tool, Verdict};
+use crate::run::manifest::State;
+use crate::run::{Brief, JOURNAL, MANIFEST};
 
-/// What a list shows of a run: the manifest without what is long.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Brief {
+/// A run in a list.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Listed {
     /// The name of the run directory.
-    #[serde(skip_deserializing)]
     pub run: String,
     /// Whether it is being recorded.
-    #[serde(skip_deserializing)]
     pub active: bool,
-    /// The identifier.
-    pub id: String,
-    /// Which subcommand made it.
-    pub kind: Kind,
-    /// The campaign.
-    #[serde(default)]
-    pub campaign: Option<String>,
-    /// How far it got.
-    pub state: State,
-    /// Whether results were found.
-    pub results: Results,
-    /// When the recording began.
-    pub started: Timestamp,
-    /// When it ended.
-    #[serde(default)]
-    pub ended: Option<Timestamp>,
-    /// The tags.
-    pub tags: Tags,
-    /// The tool.
-    pub tool: Tool,
-    /// The models.
-    #[serde(default)]
-    pub models: Vec<Named>,
-    /// What computes.
-    #[serde(default)]
-    pub backend: Option<String>,
-    /// The figures.
-    #[serde(default)]
-    pub summary: Vec<Summary>,
-    /// What they are worth.
-    #[serde(default)]
-    pub verdict: Option<Verdict>,
+    /// Whether it was left unfinished: `recover` finishes it.
+    pub unfinished: bool,
+    /// What it is.
+    #[serde(flatten)]
+    pub brief: Brief,
 }
 
-/// A model's name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Named {
-    /// The name.
-    pub name: String,
-}
-
-impl Brief {
+impl Listed {
     /// Reads the short part of a manifest. A run that nobody records and that says `running` was
     /// interrupted.
     ///
@@ -67,13 +31,13 @@ impl Brief {
     pub fn read(run: &RunDirectory) -> Result<Self, ArchiveError> {
         let path = run.join(MANIFEST);
         let bytes = std::fs::read(&path).map_err(|error| ArchiveError::at(&path, error))?;
-        let mut brief: Self = super::parse(&path, &bytes)?;
-        run.name().clone_into(&mut brief.run);
-        brief.active = brief.state == State::Running && run.is_active();
-        if brief.state == State::Running && !brief.active {
+        let mut brief: Brief = super::parse(&path, &bytes)?;
+        let lasts = brief.state == State::Running || run.join(JOURNAL).exists();
+        let active = lasts && run.is_active();
+        if brief.state == State::Running && !active {
             brief.state = State::Interrupted;
         }
-        Ok(brief)
+        Ok(Self { run: run.name().to_owned(), active, unfinished: lasts && !active, brief })
     }
 }
 
@@ -96,7 +60,7 @@ pub struct Filter {
 
 impl Filter {
     /// Whether a run is meant.
-    pub fn means(&self, run: &Brief) -> bool {
+    pub fn means(&self, Listed { brief: run, .. }: &Listed) -> bool {
         let has_tag = |(name, value): &(String, Option<String>)| {
             run.tags.get(name).is_some_and(|found| value.is_none() || found == value)
         };
@@ -118,16 +82,16 @@ impl Filter {
 /// # Errors
 ///
 /// Where the archive cannot be listed.
-pub fn briefs(
+pub fn list(
     archive: &Archive,
     filter: &Filter,
-) -> Result<(Vec<Brief>, Vec<ArchiveError>), ArchiveError> {
+) -> Result<(Vec<Listed>, Vec<ArchiveError>), ArchiveError> {
     let runs = archive.directories()?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let share = runs.len().div_ceil(threads).max(1);
-    let read = |runs: &[RunDirectory]| -> Vec<Result<Brief, ArchiveError>> {
+    let read = |runs: &[RunDirectory]| -> Vec<Result<Listed, ArchiveError>> {
         let has_begun = |run: &&RunDirectory| run.join(MANIFEST).exists();
-        runs.iter().filter(has_begun).map(Brief::read).collect()
+        runs.iter().filter(has_begun).map(Listed::read).collect()
     };
     let results = std::thread::scope(|scope| {
         let readers: Vec<_> =
@@ -137,7 +101,7 @@ pub fn briefs(
     let (mut found, mut unreadable) = (Vec::new(), Vec::new());
     for result in results {
         match result {
-            Ok(brief) if filter.means(&brief) => found.push(brief),
+            Ok(listed) if filter.means(&listed) => found.push(listed),
             Ok(_) => {}
             Err(error) => unreadable.push(error),
         }

@@ -16,8 +16,9 @@ use jiff::Timestamp;
 use super::export::ExportError;
 use super::read::{self, Table};
 use super::{RunDirectory, schema};
-use crate::run::Manifest;
-use crate::run::manifest::Summary;
+use crate::metric::{Def, Sample};
+use crate::run::{Brief, Manifest};
+use crate::source::runs;
 
 /// The label `job` of the shipped configuration of Prometheus.
 pub const JOB: &str = "halo";
@@ -28,9 +29,6 @@ pub const INSTANCE: &str = "127.0.0.1:10395";
 /// Milliseconds after which what is known about the run is repeated: Prometheus looks back for
 /// 5 minutes.
 const REPEATED_EVERY: usize = 60_000;
-
-/// The family that says when a run was recorded.
-const ACTIVE: &str = "halo_run_active";
 
 /// The labels that Prometheus adds when it scrapes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +69,8 @@ struct Text<'a> {
 
 impl Text<'_> {
     /// Writes the families of a table. A family's series stand one behind the other, each in the
-    /// order of its time, while the rows of the table are in the order of time: each series is a
-    /// pass over its column, which costs time where keeping them all would cost memory.
+    /// order of its time, while a row group of the table has all of them: each series is a pass
+    /// over its column, which costs time where keeping them all would cost memory.
     fn table(&mut self, table: &Table) -> Result<(), ExportError> {
         let fields = table.schema().fields();
         let columns = |is_wanted: fn(&Field) -> bool| -> Vec<usize> {
@@ -119,21 +117,25 @@ impl Text<'_> {
     fn run(&mut self, run: &str, manifest: &Manifest) -> io::Result<()> {
         let start = manifest.started.as_millisecond();
         let end = manifest.ended.map_or(start, Timestamp::as_millisecond).max(start);
-        for about in about(manifest) {
-            if about.series.is_empty() {
-                continue;
-            }
-            write!(self.output, "{}", about.family)?;
-            for (labels, value) in &about.series {
-                let labels = labels.iter().map(|(name, value)| (*name, value.as_str()));
-                let series =
-                    self.start(&about.family.name, [("run", run)].into_iter().chain(labels));
-                for time in (start..end).step_by(REPEATED_EVERY) {
-                    self.sample(&series, *value, time)?;
+        let about = runs::about(run, &Brief::from(manifest), false);
+        for def in runs::SOURCE.metrics {
+            let is_of_family = |sample: &&Sample| std::ptr::eq(sample.def, *def);
+            let mut family = Some(Family::declared(def));
+            for sample in about.values().iter().filter(is_of_family) {
+                if let Some(family) = family.take() {
+                    write!(self.output, "{family}")?;
                 }
-                // Prometheus shows a last value for 5 minutes more, but the run is over.
-                let last = if about.family.name == ACTIVE { 0.0 } else { *value };
-                self.sample(&series, last, end)?;
+                let labels =
+                    def.labels.iter().copied().zip(sample.labels.iter().map(AsRef::as_ref));
+                let series = self.start(def.name, labels);
+                // While it lasted it was recorded, and Prometheus shows a last value for
+                // 5 minutes more.
+                let is_activity = std::ptr::eq(*def, runs::ACTIVE.def());
+                let during = if is_activity { 1.0 } else { sample.value };
+                for time in (start..end).step_by(REPEATED_EVERY) {
+                    self.sample(&series, during, time)?;
+                }
+                self.sample(&series, sample.value, end)?;
             }
         }
         Ok(())
@@ -212,6 +214,14 @@ impl Family {
     }
 }
 
+impl Family {
+    /// A family that a source declares.
+    fn declared(def: &Def) -> Self {
+        let unit = def.unit.suffix().unwrap_or_default().trim_start_matches('_');
+        Self { name: def.name.to_owned(), unit: unit.to_owned(), help: def.help.to_owned() }
+    }
+}
+
 impl fmt::Display for Family {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The ending belongs to a counter's samples, and to nothing else's.
@@ -229,73 +239,4 @@ impl fmt::Display for Family {
 
 fn escape(text: &str) -> String {
     text.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n")
-}
-
-/// A family about the run itself, with its series: labels beside `run`, and the value.
-struct About {
-    family: Family,
-    series: Vec<(Vec<(&'static str, String)>, f64)>,
-}
-
-/// What is known about a run, as families.
-fn about(manifest: &Manifest) -> Vec<About> {
-    let family = |name: &str, unit: &str, help: &str, series| About {
-        family: Family { name: name.to_owned(), unit: unit.to_owned(), help: help.to_owned() },
-        series,
-    };
-    let seconds = |time: Timestamp| time.as_millisecond() as f64 / 1000.0;
-    let models: Vec<&str> = manifest.models.iter().map(|model| model.name.as_str()).collect();
-    let verdict = manifest.verdict.as_ref();
-    let info = vec![
-        ("campaign", manifest.campaign.clone().unwrap_or_default()),
-        ("kind", manifest.kind.to_string()),
-        ("name", manifest.name.clone()),
-        ("tool", manifest.tool.name.clone()),
-        ("model", models.join(", ")),
-        ("backend", manifest.backend.clone().unwrap_or_default()),
-        ("state", manifest.state.to_string()),
-        ("verdict", verdict.map(|verdict| verdict.label.clone()).unwrap_or_default()),
-    ];
-    let tag = |(key, value): (&String, &Option<String>)| {
-        (vec![("key", key.clone()), ("value", value.clone().unwrap_or_default())], 1.0)
-    };
-    let flags = verdict.map(|verdict| verdict.reasons.as_slice()).unwrap_or_default();
-    let result = |row: &Summary| {
-        let labels = vec![
-            ("task", row.task.clone()),
-            ("case", row.case.clone()),
-            ("metric", row.metric.clone()),
-            ("unit", row.unit.clone()),
-        ];
-        (labels, row.mean)
-    };
-    vec![
-        family("halo_run_info", "", "What a run is.", vec![(info, 1.0)]),
-        family("halo_run_tag_info", "", "A tag of a run.", manifest.tags.iter().map(tag).collect()),
-        family(
-            "halo_run_flag_info",
-            "",
-            "Why a run is flagged.",
-            flags.iter().map(|flag| (vec![("reason", flag.reason.clone())], 1.0)).collect(),
-        ),
-        family(ACTIVE, "", "Whether a run is being recorded.", vec![(Vec::new(), 1.0)]),
-        family(
-            "halo_run_start_timestamp_seconds",
-            "seconds",
-            "When the recording of a run began.",
-            vec![(Vec::new(), seconds(manifest.started))],
-        ),
-        family(
-            "halo_run_end_timestamp_seconds",
-            "seconds",
-            "When the recording of a run ended.",
-            manifest.ended.map(|ended| (Vec::new(), seconds(ended))).into_iter().collect(),
-        ),
-        family(
-            "halo_run_result",
-            "",
-            "A figure of a run: the mean over its repetitions.",
-            manifest.summary.iter().map(result).collect(),
-        ),
-    ]
 }

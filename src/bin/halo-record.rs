@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use halo::archive::export::{self, Export, ExportError};
-use halo::archive::filter::{self, Brief, Filter};
+use halo::archive::filter::{self, Filter, Listed};
 use halo::archive::{Archive, ArchiveError, RunDirectory, edit, files};
 use halo::cli::record::{self as cli, Action, Asked, Output};
 use halo::process::foreground;
@@ -117,7 +117,7 @@ fn found(archive: &Archive, names: &[String]) -> Result<Vec<RunDirectory>, Archi
 }
 
 fn list(archive: &Archive, filter: &Filter, output: Output) -> anyhow::Result<ExitCode> {
-    let (runs, unreadable) = filter::briefs(archive, filter)?;
+    let (runs, unreadable) = filter::list(archive, filter)?;
     for error in unreadable {
         tell(&error.to_string());
     }
@@ -128,10 +128,10 @@ fn list(archive: &Archive, filter: &Filter, output: Output) -> anyhow::Result<Ex
             Ok(ExitCode::SUCCESS)
         }
         Output::Text => {
-            let is_interrupted = recover::interrupted(archive)?.len();
             print(&terminal::list(&runs))?;
-            if is_interrupted > 0 {
-                tell(&format!("{is_interrupted} unfinished; `halo-record recover` finishes them"));
+            let unfinished = runs.iter().filter(|run| run.unfinished).count();
+            if unfinished > 0 {
+                tell(&format!("{unfinished} unfinished; `halo-record recover` finishes them"));
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -140,16 +140,16 @@ fn list(archive: &Archive, filter: &Filter, output: Output) -> anyhow::Result<Ex
 
 fn show(run: &RunDirectory, output: Output) -> anyhow::Result<ExitCode> {
     let manifest = run.manifest()?;
-    let brief = Brief::read(run)?;
+    let listed = Listed::read(run)?;
     let directory = run.path().display().to_string();
     match output {
-        Output::Text => print(&terminal::show(&brief, &manifest, &directory)),
+        Output::Text => print(&terminal::show(&listed, &manifest, &directory)),
         Output::Json => {
             let mut value = serde_json::to_value(&manifest)?;
-            value["run"] = json!(brief.run);
+            value["run"] = json!(listed.run);
             value["directory"] = json!(directory);
-            value["active"] = json!(brief.active);
-            value["state"] = json!(brief.state);
+            value["active"] = json!(listed.active);
+            value["state"] = json!(listed.brief.state);
             print(&(serde_json::to_string_pretty(&value)? + "\n"))
         }
     }
@@ -188,7 +188,7 @@ fn verify(archive: &Archive, names: &[String]) -> anyhow::Result<ExitCode> {
                 continue;
             }
         };
-        if run.is_active() || recover::is_interrupted(run) {
+        if run.is_active() || Listed::read(run).is_ok_and(|run| run.unfinished) {
             print(&format!("{name}: unfinished\n"))?;
             continue;
         }
@@ -207,7 +207,7 @@ fn verify(archive: &Archive, names: &[String]) -> anyhow::Result<ExitCode> {
 fn recover_runs(archive: &Archive, names: &[String]) -> anyhow::Result<ExitCode> {
     let runs = if names.is_empty() {
         recover::remove_unborn(archive)?;
-        recover::interrupted(archive)?
+        recover::unfinished(archive)?
     } else {
         found(archive, names)?
     };

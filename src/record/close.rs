@@ -14,9 +14,9 @@ use super::journal::Journal;
 use crate::archive::convert::{Converted, convert};
 use crate::archive::{ArchiveError, RunDirectory, files};
 use crate::process::foreground::{Ended, is_ending, signal_name};
+use crate::run::RAW;
 use crate::run::journal::Mark;
 use crate::run::manifest::{Command, Manifest, Results, State, Summary};
-use crate::run::{JOURNAL, RAW};
 use crate::tool::{self, Outputs, Parsed, Row};
 
 /// More output than this is of no tool that halo knows.
@@ -68,8 +68,7 @@ pub(super) fn close(run: &RunDirectory, manifest: &mut Manifest) -> Result<(), A
         manifest.problems.push("halo was killed before the first sample".to_owned());
     }
     seal(run, manifest)?;
-    fs::remove_file(run.join(JOURNAL))
-        .map_err(|error| ArchiveError(format!("{}: {error}", run.join(JOURNAL).display())))
+    run.remove_journal()
 }
 
 /// Writes the manifest of a run whose other files are all there.

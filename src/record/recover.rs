@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::close;
+use crate::archive::filter::Listed;
 use crate::archive::{Archive, ArchiveError, RunDirectory, write};
 use crate::run::journal::Moment;
 use crate::run::manifest::{Manifest, Origin, State};
@@ -12,14 +13,10 @@ use crate::run::{JOURNAL, MANIFEST};
 /// A run has its manifest a moment after its directory.
 const BIRTH: Duration = Duration::from_secs(10);
 
-/// Whether a run was left unfinished: nobody records it, and its journal is still there.
-pub fn is_interrupted(run: &RunDirectory) -> bool {
-    run.join(JOURNAL).exists() && !run.is_active()
-}
-
-/// The runs of an archive that were left unfinished.
-pub fn interrupted(archive: &Archive) -> Result<Vec<RunDirectory>, ArchiveError> {
-    Ok(archive.runs()?.into_iter().filter(is_interrupted).collect())
+/// The runs of an archive that were left unfinished: nobody records them, and they lack their end.
+pub fn unfinished(archive: &Archive) -> Result<Vec<RunDirectory>, ArchiveError> {
+    let is_unfinished = |run: &RunDirectory| Listed::read(run).is_ok_and(|run| run.unfinished);
+    Ok(archive.runs()?.into_iter().filter(is_unfinished).collect())
 }
 
 /// Finishes a run, as far as its journal goes.
@@ -31,9 +28,9 @@ pub fn recover(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
     let _lock = run.lock()?;
     let mut manifest = run.manifest()?;
     run.release().map_err(|error| ArchiveError(error.to_string()))?;
-    if manifest.state != State::Running && manifest.sampling.is_some() {
-        // Only the last step is missing.
-        remove_journal(run)?;
+    if manifest.state != State::Running {
+        // At most the last step is missing.
+        run.remove_journal()?;
         return Ok(manifest);
     }
     manifest.origin = Origin::Recovered;
@@ -80,9 +77,4 @@ pub fn remove_unborn(archive: &Archive) -> Result<(), ArchiveError> {
         }
     }
     Ok(())
-}
-
-fn remove_journal(run: &RunDirectory) -> Result<(), ArchiveError> {
-    let path = run.join(JOURNAL);
-    fs::remove_file(&path).map_err(|error| ArchiveError(format!("{}: {error}", path.display())))
 }

@@ -7,20 +7,20 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::archive::filter::Brief;
+use crate::archive::filter::Listed;
 use crate::run::manifest::{Summary, Tags};
-use crate::run::{Environment, Manifest};
+use crate::run::{Brief, Environment, Manifest};
 
 /// The columns of a list.
 const COLUMNS: [&str; 7] = ["run", "time", "state", "verdict", "model", "result", "tags"];
 
 /// A list of runs.
-pub fn list(runs: &[Brief]) -> String {
+pub fn list(runs: &[Listed]) -> String {
     let mut table = plain_table(&COLUMNS);
-    for run in runs {
+    for Listed { run: name, brief: run, .. } in runs {
         let models: Vec<&str> = run.models.iter().map(|model| model.name.as_str()).collect();
         table.add_row([
-            run.run.clone(),
+            name.clone(),
             local(run.started, "%Y-%m-%d %H:%M"),
             run.state.to_string(),
             run.verdict.as_ref().map_or("unknown", |verdict| &verdict.label).to_owned(),
@@ -45,14 +45,14 @@ fn results(summary: &[Summary]) -> String {
 }
 
 /// One run.
-pub fn show(run: &Brief, manifest: &Manifest, directory: &str) -> String {
-    let mut text = String::new();
+pub fn show(listed: &Listed, manifest: &Manifest, directory: &str) -> String {
+    let (run, mut text) = (&listed.brief, String::new());
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
             let _ = writeln!(text, "{name:<12}{value}");
         }
     };
-    line("run", &run.run);
+    line("run", &listed.run);
     line("id", &manifest.id);
     line("directory", directory);
     line("state", &state(run, manifest));

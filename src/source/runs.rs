@@ -1,16 +1,15 @@
 //! The archive of `halo-record`: the newest runs, read from their manifests.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
 
 use crate::config::Config;
 use crate::metric::{Def, Kind, Metric, Sample, Samples, Table, Unit};
 use crate::root::{ReadError, Root, Stamp, is_word};
-use crate::run::MANIFEST;
-use crate::run::manifest::{Flag, Kind as RunKind, SCHEMA_VERSION, State, Summary, Tool};
+use crate::run::manifest::{SCHEMA_VERSION, State};
+use crate::run::{Brief, MANIFEST};
 use crate::source::{Cadence, Presence, Reader, Source, absent_or};
 
 /// Tags of a run beyond this are left out: each is a series.
@@ -47,7 +46,8 @@ static FLAG: Metric<2> = Metric::new(def(
     Unit::Info,
     &["run", "reason"],
 ));
-static ACTIVE: Metric<1> = Metric::new(Def {
+/// When a run was being recorded.
+pub static ACTIVE: Metric<1> = Metric::new(Def {
     from: "the lock of the run directory (flock)",
     ..def("halo_run_active", "Whether a run is being recorded: 1 yes, 0 no.", Unit::None, &["run"])
 });
@@ -99,8 +99,8 @@ fn open(config: &Config) -> Vec<Box<dyn Reader>> {
     })]
 }
 
-/// Reads the archive. What does not change is kept: a manifest of an ended run takes a hundred
-/// times as long to read as to look at its time of change, and there are fifty.
+/// Reads the archive. What does not change is kept: of a manifest of an ended run only the time of
+/// its last change is looked at again.
 struct Runs {
     archive: String,
     newest: usize,
@@ -110,45 +110,9 @@ struct Runs {
 
 /// What a manifest gave.
 struct Known {
-    samples: Vec<Sample>,
-    is_running: bool,
     brief: Brief,
-}
-
-/// The part of a manifest that is shown. A test holds that it agrees with the whole.
-#[derive(Deserialize)]
-struct Brief {
-    schema_version: u32,
-    kind: RunKind,
-    #[serde(default)]
-    campaign: Option<String>,
-    state: State,
-    started: Timestamp,
-    #[serde(default)]
-    ended: Option<Timestamp>,
-    #[serde(default)]
-    tags: BTreeMap<String, Option<String>>,
-    tool: Tool,
-    #[serde(default)]
-    models: Vec<Named>,
-    #[serde(default)]
-    backend: Option<String>,
-    #[serde(default)]
-    summary: Vec<Summary>,
-    #[serde(default)]
-    verdict: Option<Judged>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct Judged {
-    label: String,
-    #[serde(default)]
-    reasons: Vec<Flag>,
+    /// While nobody holds the lock.
+    samples: Vec<Sample>,
 }
 
 impl Reader for Runs {
@@ -179,12 +143,11 @@ impl Reader for Runs {
                 };
                 let Some(known) = known else { continue };
                 let directory = format!("{}/{name}", self.archive);
-                let is_active =
-                    known.is_running && samples.known(root.is_locked(&directory)) == Some(true);
-                samples.record(&ACTIVE, [name], f64::from(u8::from(is_active)));
-                if is_word(name) {
+                let is_running = known.brief.state == State::Running;
+                if is_running && samples.known(root.is_locked(&directory)) == Some(true) {
+                    samples.extend(about(name, &known.brief, true).values().iter().cloned());
+                } else {
                     samples.extend(known.samples.iter().cloned());
-                    samples.record(&INFO, known.brief.info(name, is_active), 1.0);
                 }
                 shown.insert(name.clone(), (stamp, known));
             }
@@ -218,57 +181,59 @@ impl Known {
             let detail = format!("schema_version {} is newer than this halo", brief.schema_version);
             return Err(ReadError::unsupported(root.locate(path), detail));
         }
-        let samples = brief.samples(run).values().to_vec();
-        Ok(Self { samples, is_running: brief.state == State::Running, brief })
+        let samples = about(run, &brief, false).values().to_vec();
+        Ok(Self { brief, samples })
     }
 }
 
-impl Brief {
-    /// Everything but what depends on the lock.
-    fn samples(&self, run: &str) -> Samples {
-        let mut samples = Samples::default();
-        samples.record(&START, [run], seconds(self.started));
-        samples.record(&END, [run], self.ended.map(seconds));
-        let tags = self.tags.iter().map(|(key, value)| (key, value.as_deref().unwrap_or_default()));
-        for (key, value) in
-            tags.filter(|(key, value)| is_word(key) && is_word(value)).take(MOST_TAGS)
-        {
-            samples.record(&TAG, [run, key, value], 1.0);
-        }
-        for flag in self.verdict.iter().flat_map(|verdict| &verdict.reasons) {
-            samples.record(&FLAG, [run, word(&flag.reason)], 1.0);
-        }
-        for figure in self.summary.iter().take(MOST_RESULTS) {
-            let labels = [&figure.task, &figure.case, &figure.metric, &figure.unit];
-            let [task, case, metric, unit] = labels.map(String::as_str);
-            if labels.iter().all(|label| is_word(label)) {
-                samples.record(&RESULT, [run, task, case, metric, unit], figure.mean);
-            }
-        }
-        samples
+/// What is shown of a run, here and by an export: the same series, so that a run that is both
+/// scraped and backfilled is one.
+pub fn about(run: &str, brief: &Brief, is_active: bool) -> Samples {
+    let mut samples = Samples::default();
+    if !is_word(run) {
+        return samples;
     }
+    samples.record(&ACTIVE, [run], f64::from(u8::from(is_active)));
+    samples.record(&INFO, info(run, brief, is_active), 1.0);
+    samples.record(&START, [run], seconds(brief.started));
+    samples.record(&END, [run], brief.ended.map(seconds));
+    let tags = brief.tags.iter().map(|(key, value)| (key, value.as_deref().unwrap_or_default()));
+    for (key, value) in tags.filter(|(key, value)| is_word(key) && is_word(value)).take(MOST_TAGS) {
+        samples.record(&TAG, [run, key, value], 1.0);
+    }
+    for flag in brief.verdict.iter().flat_map(|verdict| &verdict.reasons) {
+        samples.record(&FLAG, [run, word(&flag.reason)], 1.0);
+    }
+    for figure in brief.summary.iter().take(MOST_RESULTS) {
+        let labels = [&figure.task, &figure.case, &figure.metric, &figure.unit];
+        let [task, case, metric, unit] = labels.map(String::as_str);
+        if labels.iter().all(|label| is_word(label)) {
+            samples.record(&RESULT, [run, task, case, metric, unit], figure.mean);
+        }
+    }
+    samples
+}
 
-    fn info<'a>(&'a self, run: &'a str, is_active: bool) -> [&'a str; 9] {
-        let model = self.models.first().map_or("", |model| word(&model.name));
-        let named = self.tags.get("name").and_then(Option::as_deref).map(word);
-        // The name of the directory without its time.
-        let slug = run.split_once('-').map_or(run, |(_, slug)| slug);
-        let state = match self.state {
-            State::Running if !is_active => State::Interrupted,
-            state => state,
-        };
-        [
-            run,
-            self.campaign.as_deref().map_or("", word),
-            self.kind.as_str(),
-            named.filter(|name| !name.is_empty()).unwrap_or(slug),
-            word(&self.tool.name),
-            model,
-            self.backend.as_deref().map_or("", word),
-            state.as_str(),
-            self.verdict.as_ref().map_or("unknown", |verdict| word(&verdict.label)),
-        ]
-    }
+fn info<'a>(run: &'a str, brief: &'a Brief, is_active: bool) -> [&'a str; 9] {
+    let model = brief.models.first().map_or("", |model| word(&model.name));
+    let named = brief.tags.get("name").and_then(Option::as_deref).map(word);
+    // The name of the directory without its time.
+    let slug = run.split_once('-').map_or(run, |(_, slug)| slug);
+    let state = match brief.state {
+        State::Running if !is_active => State::Interrupted,
+        state => state,
+    };
+    [
+        run,
+        brief.campaign.as_deref().map_or("", word),
+        brief.kind.as_str(),
+        named.filter(|name| !name.is_empty()).unwrap_or(slug),
+        word(&brief.tool.name),
+        model,
+        brief.backend.as_deref().map_or("", word),
+        state.as_str(),
+        brief.verdict.as_ref().map_or("unknown", |verdict| word(&verdict.label)),
+    ]
 }
 
 /// A text that can be the value of a label, or nothing.

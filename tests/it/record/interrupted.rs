@@ -67,10 +67,10 @@ pub(crate) fn check_recovery(archive: &Archive) {
     let after = manifest(&run);
     assert!(!run.join("journal.jsonl").exists());
     assert_eq!(after.tags, before.tags);
-    let Some(truth) = truth else {
-        // The kill came after the last step, or before the journal was made.
-        return;
-    };
+    assert_ne!(after.state, State::Running);
+    assert_eq!(archive.print(&["recover"]), "", "nothing is left to do");
+    // The kill came after the last step, or before the journal was made.
+    let Some(truth) = truth else { return };
     let expected = if truth.has_end { State::Complete } else { State::Interrupted };
     assert_eq!(after.state, expected);
     let ticks = after.sampling.as_ref().map_or(0, |sampling| sampling.ticks);

@@ -1,0 +1,75 @@
+//! The part of a manifest that a list of many runs needs: what is long is passed over.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::manifest::{Kind, Manifest, Results, State, Summary, Tags, Tool, Verdict};
+
+/// What a run is, in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Brief {
+    /// The version of the archive's format.
+    pub schema_version: u32,
+    /// The identifier.
+    pub id: String,
+    /// Which subcommand made it.
+    pub kind: Kind,
+    /// The campaign that it is a cell of.
+    #[serde(default)]
+    pub campaign: Option<String>,
+    /// How far it got.
+    pub state: State,
+    /// Whether results were found.
+    pub results: Results,
+    /// When the recording began.
+    pub started: Timestamp,
+    /// When it ended.
+    #[serde(default)]
+    pub ended: Option<Timestamp>,
+    /// What the user says about it.
+    #[serde(default)]
+    pub tags: Tags,
+    /// The tool.
+    pub tool: Tool,
+    /// The models.
+    #[serde(default)]
+    pub models: Vec<Named>,
+    /// What computes.
+    #[serde(default)]
+    pub backend: Option<String>,
+    /// The figures.
+    #[serde(default)]
+    pub summary: Vec<Summary>,
+    /// What they are worth.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+}
+
+/// A model's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// The name.
+    pub name: String,
+}
+
+impl From<&Manifest> for Brief {
+    fn from(manifest: &Manifest) -> Self {
+        let named = |model: &super::manifest::Model| Named { name: model.name.clone() };
+        Self {
+            schema_version: manifest.schema_version,
+            id: manifest.id.clone(),
+            kind: manifest.kind,
+            campaign: manifest.campaign.clone(),
+            state: manifest.state,
+            results: manifest.results,
+            started: manifest.started,
+            ended: manifest.ended,
+            tags: manifest.tags.clone(),
+            tool: manifest.tool.clone(),
+            models: manifest.models.iter().map(named).collect(),
+            backend: manifest.backend.clone(),
+            summary: manifest.summary.clone(),
+            verdict: manifest.verdict.clone(),
+        }
+    }
+}
