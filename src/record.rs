@@ -113,18 +113,24 @@ pub fn record(request: &Request) -> Result<Exit, RecordError> {
     say(&recording.greeting(request, &prepared));
     let ended = match wait(request.lead, &mut signals) {
         Some(signal) => {
-            recording.manifest.command.asked_to_end = Some(signal);
-            Ended { signal: Some(signal), ..Ended::default() }
+            let ended = Ended { signal: Some(signal), ..Ended::default() };
+            recording.remember_end(&ended, Some(signal));
+            ended
         }
         None => recording.run(&prepared, &mut signals).unwrap_or_else(|error| {
             let program = prepared.plan.argv.first().map(|p| p.display().to_string());
             let problem = format!("{}: {error}", program.unwrap_or_default());
             recording.manifest.problems.push(problem);
-            Ended::default()
+            let ended = Ended::default();
+            recording.remember_end(&ended, None);
+            ended
         }),
     };
-    wait(request.lead, &mut signals);
-    recording.finish(&ended)
+    // What never ran has left nothing to settle.
+    if recording.manifest.command.started.is_some() {
+        wait(request.lead, &mut signals);
+    }
+    Ok(recording.finish(&ended))
 }
 
 /// Says something to the user.
@@ -258,7 +264,7 @@ impl Recording {
             }
         };
         let ended = foreground::run(task, signals, started, tell)?;
-        close::mark_end(&self.journal, &mut self.manifest.command, &ended, asked_to_end);
+        self.remember_end(&ended, asked_to_end);
         let was_ended = ended.signal.is_some() || close::was_cut_short(&self.manifest);
         if was_ended && container::recognize(&self.argv).is_some() {
             self.manifest.problems.extend(leftovers::end(&self.manifest.id));
@@ -266,8 +272,13 @@ impl Recording {
         Ok(ended)
     }
 
+    /// Remembers how the command ended: in the manifest, and in the journal for a recovery.
+    fn remember_end(&mut self, ended: &Ended, asked_to_end: Option<i32>) {
+        close::mark_end(&self.journal, &mut self.manifest.command, ended, asked_to_end);
+    }
+
     /// Takes the last samples and closes the run.
-    fn finish(mut self, ended: &Ended) -> Result<Exit, RecordError> {
+    fn finish(mut self, ended: &Ended) -> Exit {
         self.sampling.finish();
         self.manifest.environment_at_end = Some(probe::at_end(&self.root, &self.sampler));
         let was_held = self.inhibition.take().is_some_and(|mut held| held.has_held());
@@ -276,9 +287,12 @@ impl Recording {
         self.journal.mark("recording ended", []);
         let problem = self.journal.problem();
         // Held until the journal is removed: a mark that comes now is refused, not lost.
-        let _closed = self.journal.close()?;
-        self.directory.release()?;
+        let closed = self.journal.close();
+        let released = self.directory.release();
         self.manifest.problems.extend(problem);
+        // What the disk did not take is told, and what it took is archived.
+        let failures = [closed.as_ref().err(), released.as_ref().err()];
+        self.manifest.problems.extend(failures.into_iter().flatten().map(ToString::to_string));
         self.manifest.problems.extend(ended.losses.iter().cloned());
         let closed = close::close(&self.directory, &mut self.manifest);
         for line in close::farewell(&self.directory, &self.manifest) {
@@ -289,14 +303,14 @@ impl Recording {
                 "{error}; the journal is kept: make room, then `halo-record recover {}`",
                 self.directory.name()
             ));
-            return Ok(Exit::Code(exit_code(ended).filter(|code| *code != 0).unwrap_or(FAULT)));
+            return Exit::Code(exit_code(ended).filter(|code| *code != 0).unwrap_or(FAULT));
         }
-        Ok(match (ended.signal, self.manifest.state) {
+        match (ended.signal, self.manifest.state) {
             (Some(signal), _) => Exit::Signal(signal),
             // It exited with 0, and its own output says that it failed.
             (None, State::Failed) if ended.exit_code == Some(0) => Exit::Code(1),
             (None, _) => Exit::Code(exit_code(ended).unwrap_or(FAULT)),
-        })
+        }
     }
 }
 

@@ -122,7 +122,7 @@ pub fn run(
                 // `fg` brought halo to the foreground.
                 SIGCONT => {
                     if let Some(terminal) = terminal.as_mut().filter(|t| !t.is_entered()) {
-                        terminal.enter()?;
+                        terminal.enter();
                     }
                 }
                 SIGWINCH => {
@@ -191,7 +191,7 @@ fn reap(
 fn stop_too(child: Pid, terminal: &mut Terminal) -> io::Result<()> {
     terminal.leave();
     signal_hook::low_level::raise(signal_hook::consts::SIGSTOP)?;
-    terminal.enter()?;
+    terminal.enter();
     let group = terminal.foreground_group().unwrap_or(child);
     Ok(kill_process_group(group, Signal::CONT)?)
 }

@@ -61,23 +61,27 @@ impl Terminal {
             command = command.stdin(Stdio::inherit());
         }
         let child = command.spawn(pts).map_err(system_error)?;
-        self.enter()?;
+        self.enter();
         Ok((child, pty.into()))
     }
 
     /// Takes every key of the user's terminal as it is, Ctrl-C too, for the command's terminal to
     /// make sense of. In the background, where a shell's `&` put halo, there are no keys to take.
-    pub(super) fn enter(&mut self) -> io::Result<()> {
+    /// Where it cannot be done the command runs all the same.
+    pub(super) fn enter(&mut self) {
         self.resize();
         if !is_in_foreground() {
-            return Ok(());
+            return;
         }
-        let before = tcgetattr(io::stdin())?;
+        let Ok(before) = tcgetattr(io::stdin()) else { return };
+        if self.typing.is_none() && self.pass_typing_on().is_err() {
+            return;
+        }
         let mut raw = before.clone();
         raw.make_raw();
-        tcsetattr(io::stdin(), OptionalActions::Drain, &raw)?;
-        self.before = Some(before);
-        if self.typing.is_none() { self.pass_typing_on() } else { Ok(()) }
+        if tcsetattr(io::stdin(), OptionalActions::Drain, &raw).is_ok() {
+            self.before = Some(before);
+        }
     }
 
     /// Whether keys are taken.

@@ -25,7 +25,7 @@ const LARGEST_OUTPUT: u64 = 64 * 1024 * 1024;
 /// The mark that the command's end leaves in the journal.
 const ENDED: &str = "command ended";
 
-/// Remembers how the command ended: in the manifest, and in the journal for a recovery.
+/// Writes down how the command ended. One that was never started has ended as well.
 pub(super) fn mark_end(
     journal: &Journal,
     command: &mut Command,

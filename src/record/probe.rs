@@ -3,20 +3,22 @@
 //! What costs time or starts programs is asked before the command only; who compares the two
 //! environments of a run compares the keys that both have.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::preflight::find_program;
 use super::{Request, secret};
 use crate::command_line::container::{self, Client};
 use crate::metric::Sample;
-use crate::process::Program;
+use crate::process::{Output, Program};
 use crate::root::Root;
 use crate::run::Environment;
 use crate::sample::Sampler;
 use crate::source::{Source, runs, selfstat};
 
-/// How long each program may take that is asked.
+/// How long all programs that are asked may take together.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// Longer texts tell nobody anything.
@@ -61,21 +63,26 @@ pub(super) fn at_start(request: &Request, root: &Root, sampler: &Sampler) -> Env
             facts.insert(name.to_owned(), value);
         }
     };
-    // Names and values need not be text, and `vars` would panic at one that is none.
-    for (name, value) in std::env::vars_os() {
-        let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
-        if is_shown(name) {
-            add(&format!("variable.{name}"), Some(secret::hide(value)));
-        }
+    for (name, value) in variables(&request.argv) {
+        add(&format!("variable.{name}"), Some(secret::hide(&value)));
     }
-    let git = |arguments: &[&str]| ask("git", &[&["--no-optional-locks"], arguments].concat());
+    let programs = Programs { until: Instant::now() + DEADLINE };
+    // Looking at a repository must run nothing that it configures itself.
+    let git = |arguments: &[&str]| {
+        programs.ask(
+            "git",
+            &[&["--no-optional-locks", "-c", "core.fsmonitor=false"], arguments].concat(),
+        )
+    };
     add("git.commit", git(&["rev-parse", "HEAD"]));
     let changes = git(&["status", "--porcelain", "--untracked-files=no"]);
     add("git.dirty", changes.map(|changes| (!changes.trim().is_empty()).to_string()));
-    add("container.image", image_of(request));
-    // What this machine's programs say is true of no machine that is made of files.
-    if request.config.path == crate::config::Paths::default() {
-        for (name, version) in packages() {
+    add("container.image", programs.image_of(&request.argv));
+    // What the programs of this machine say is true of no machine that is made of files, and of
+    // no container either.
+    let is_here = request.config.path == crate::config::Paths::default();
+    if is_here && container::recognize(&request.argv).is_none() {
+        for (name, version) in programs.packages() {
             add(name, Some(version));
         }
     }
@@ -152,7 +159,7 @@ fn facts_of_files(root: &Root) -> Vec<(String, String)> {
     add("rocm", root.word("/opt/rocm/.info/version").ok());
     add("ryzen_smu", root.word("/sys/kernel/ryzen_smu_drv/drv_version").ok());
     let inside = root.read("/run/.containerenv").unwrap_or_default();
-    for (key, name) in [("name=", "container.name"), ("image=", "container.image")] {
+    for (key, name) in [("name=", "host.container.name"), ("image=", "host.container.image")] {
         let value = inside.lines().find_map(|line| line.strip_prefix(key));
         add(name, value.map(|value| value.trim_matches('"').to_owned()));
     }
@@ -166,65 +173,106 @@ fn facts_of_files(root: &Root) -> Vec<(String, String)> {
         for file in root.list(&format!("{device}/fw_version")).unwrap_or_default() {
             let part = file.strip_suffix("_fw_version").unwrap_or(&file);
             let version = root.word(&format!("{device}/fw_version/{file}"));
-            add(&format!("gpu.{address}.firmware.{part}"), version.ok());
+            // What the card does not have is version 0.
+            let version = version.ok().filter(|version| version != "0x00000000");
+            add(&format!("gpu.{address}.firmware.{part}"), version);
         }
     }
     facts
 }
 
-/// The image of the container that a command runs in.
-fn image_of(request: &Request) -> Option<String> {
-    let container = container::recognize(&request.argv)?;
-    if container.image.is_some() {
-        return container.image;
-    }
-    let name = container.name.as_deref()?;
-    let options = container.engine_options(&request.argv).unwrap_or_default();
-    let engines: &[&str] = match container.client {
-        Client::Podman | Client::Toolbox => &["podman"],
-        Client::Docker => &["docker"],
-        Client::Distrobox => &["podman", "docker"],
+/// The variables that the command sees and that may be archived. Names and values need not be
+/// text, and `vars` would panic at one that is none. A container has the host's variables not, and
+/// what a command line assigns behind `env` or `--env` counts before what was there.
+fn variables(argv: &[OsString]) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut add = |name: &str, value: &str| {
+        if is_shown(name) {
+            found.insert(name.to_owned(), value.to_owned());
+        }
     };
-    let is_engine = matches!(container.client, Client::Podman | Client::Docker);
-    let options = if is_engine { options } else { Vec::new() };
-    let format = ["container", "inspect", "--format"];
-    engines.iter().find_map(|engine| {
-        let image = if *engine == "docker" { "{{.Config.Image}}" } else { "{{.ImageName}}" };
-        ask(engine, &[&options[..], &format, &[image, name]].concat())
-    })
-}
-
-/// Versions of installed packages, from whichever package manager is there.
-fn packages() -> Vec<(&'static str, String)> {
-    let names: Vec<&str> = PACKAGES.iter().map(|(package, _)| *package).collect();
-    let managers: [(&str, &[&str]); 3] = [
-        ("dpkg-query", &["-W", "-f", "${Package} ${Version}\\n"]),
-        ("rpm", &["-q", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}\\n"]),
-        ("pacman", &["-Q"]),
-    ];
-    let mut found = Vec::new();
-    for (manager, arguments) in managers {
-        let Some(output) = run(manager, &[arguments, &names].concat()) else { continue };
-        for line in output.stdout.lines() {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let [package, version] = words[..] else { continue };
-            if let Some((_, fact)) = PACKAGES.iter().find(|(name, _)| *name == package) {
-                found.push((*fact, format!("{package} {version}")));
+    if container::recognize(argv).is_none() {
+        for (name, value) in std::env::vars_os() {
+            if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
+                add(name, value);
             }
+        }
+    }
+    for word in argv.iter().filter_map(|word| word.to_str()) {
+        let word = word.trim_start_matches("--env=").trim_start_matches("-e");
+        if let Some((name, value)) = word.split_once('=') {
+            add(name, value);
         }
     }
     found
 }
 
-/// What a program says that succeeds.
-fn ask(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = run(program, arguments)?;
-    output.status.success().then_some(output.stdout)
+/// The programs of this machine that are asked, as long as there is time.
+struct Programs {
+    until: Instant,
 }
 
-fn run(program: &str, arguments: &[&str]) -> Option<crate::process::Output> {
-    let path = find_program(Path::new(program))?;
-    Program::new(&path, arguments, DEADLINE).run().ok()
+impl Programs {
+    /// The image of the container that a command runs in. Another user's containers are not asked
+    /// for: behind `sudo` they are root's.
+    fn image_of(&self, argv: &[OsString]) -> Option<String> {
+        let container = container::recognize(argv)?;
+        if container.image.is_some() {
+            return container.image;
+        }
+        let name = container.name.as_deref()?;
+        if container.client_index > 0 {
+            return None;
+        }
+        let engines: &[&str] = match container.client {
+            Client::Podman | Client::Toolbox => &["podman"],
+            Client::Docker => &["docker"],
+            Client::Distrobox => &["podman", "docker"],
+        };
+        let options = match container.client {
+            Client::Podman | Client::Docker => container.engine_options(argv)?,
+            Client::Toolbox | Client::Distrobox => Vec::new(),
+        };
+        engines.iter().find_map(|engine| {
+            let image = if *engine == "docker" { "{{.Config.Image}}" } else { "{{.ImageName}}" };
+            let inspect = ["container", "inspect", "--format", image, name];
+            self.ask(engine, &[&options[..], &inspect].concat())
+        })
+    }
+
+    /// Versions of installed packages, from whichever package manager is there.
+    fn packages(&self) -> Vec<(&'static str, String)> {
+        let names: Vec<&str> = PACKAGES.iter().map(|(package, _)| *package).collect();
+        let managers: [(&str, &[&str]); 3] = [
+            ("dpkg-query", &["-W", "-f", "${Package} ${Version}\\n"]),
+            ("rpm", &["-q", "--queryformat", "%{NAME} %{VERSION}-%{RELEASE}\\n"]),
+            ("pacman", &["-Q"]),
+        ];
+        let mut found = Vec::new();
+        for (manager, arguments) in managers {
+            let Some(output) = self.run(manager, &[arguments, &names].concat()) else { continue };
+            for line in output.stdout.lines() {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let [package, version] = words[..] else { continue };
+                if let Some((_, fact)) = PACKAGES.iter().find(|(name, _)| *name == package) {
+                    found.push((*fact, format!("{package} {version}")));
+                }
+            }
+        }
+        found
+    }
+
+    /// What a program says that succeeds.
+    fn ask(&self, program: &str, arguments: &[&str]) -> Option<String> {
+        let output = self.run(program, arguments)?;
+        output.status.success().then_some(output.stdout)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Option<Output> {
+        let left = self.until.checked_duration_since(Instant::now())?;
+        let path = find_program(Path::new(program))?;
+        Program::new(&path, arguments, left).run().ok()
+    }
 }
 
 /// Whether a variable may be archived.

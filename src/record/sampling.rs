@@ -112,12 +112,15 @@ impl Series {
             skipped: timing.skipped,
             ..Tick::default()
         };
-        let Ok(snapshot) = sampler.read_now(|source| self.is_due(source, began)) else {
-            return true;
-        };
-        let new = self.collect(&snapshot, &mut tick);
-        for state in snapshot.states() {
-            self.asked.insert(state.source.name, began);
+        let mut new = NewSeries { first: self.count, series: Vec::new() };
+        match sampler.read_now(|source| self.is_due(source, began)) {
+            Ok(snapshot) => {
+                self.collect(&snapshot, &mut tick, &mut new);
+                for state in snapshot.states() {
+                    self.asked.insert(state.source.name, began);
+                }
+            }
+            Err(_) => tick.failing.push("sampler:io".to_owned()),
         }
         tick.cost = nanoseconds(began.elapsed());
         (new.series.is_empty() || journal.append(&Line::Series(new)))
@@ -133,8 +136,7 @@ impl Series {
     }
 
     /// Puts what was read anew into a tick, and says which series that brought.
-    fn collect(&mut self, snapshot: &Snapshot, tick: &mut Tick) -> NewSeries {
-        let mut new = NewSeries { first: self.count, series: Vec::new() };
+    fn collect(&mut self, snapshot: &Snapshot, tick: &mut Tick, new: &mut NewSeries) {
         let mut instances: HashMap<&str, usize> = HashMap::new();
         for state in snapshot.states() {
             let name = state.source.name;
@@ -149,11 +151,10 @@ impl Series {
             }
             self.read.insert(key, Arc::clone(reading));
             for sample in state.values().iter().filter(|s| s.def.table != Table::None) {
-                tick.series.push(self.number(sample, &mut new));
+                tick.series.push(self.number(sample, new));
                 tick.values.push(sample.value);
             }
         }
-        new
     }
 
     fn number(&mut self, sample: &Sample, new: &mut NewSeries) -> u32 {

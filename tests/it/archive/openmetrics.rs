@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use halo::archive::openmetrics::{INSTANCE, JOB, Target, write};
+use halo::config::Config;
+use halo::metric::Samples;
+use halo::root::Root;
 use halo::run::journal::{Header, Line, Moment, NewSeries, Tick, VERSION};
+use halo::source::runs;
 
 use super::Tables;
 use crate::record::{Archive, archive_values, manifest};
@@ -222,4 +226,32 @@ fn what_is_known_of_a_run_is_repeated_while_it_lasts() {
         assert_eq!(points.len(), 151, "{name}");
         assert!(points.windows(2).all(|two| two[1].0 - two[0].0 <= 60_000), "{name}");
     }
+}
+
+/// Scraped and backfilled, a run has the same series: two kinds would break every join on it.
+#[test]
+fn a_run_is_described_as_the_exporter_describes_it() {
+    let archive = Archive::new();
+    archive.record(&["--tag", "kv=q4_0", "--tag", "name=before"], &["true"]);
+    let config = Config { archive: archive.path().to_owned(), ..Config::default() };
+    let mut live = Samples::default();
+    (runs::SOURCE.open)(&config).remove(0).read(&Root::live(), &mut live).unwrap();
+    let live: BTreeSet<String> = live.values().iter().map(ToString::to_string).collect();
+    assert!(live.iter().any(|series| series.contains("name=\"before\"")), "{live:?}");
+
+    let text = archive.print(&["export", "latest", "--format", "openmetrics"]);
+    let target = format!(",job=\"{JOB}\",instance=\"{INSTANCE}\"}} ");
+    let last: BTreeMap<String, String> = text
+        .lines()
+        .filter(|line| line.starts_with("halo_run_"))
+        .map(|line| {
+            let (series, value) = line.split_once(&target).unwrap();
+            (series.to_owned(), value.split(' ').next().unwrap().to_owned())
+        })
+        .collect();
+    let exported: BTreeSet<String> = last
+        .into_iter()
+        .map(|(series, value)| format!("{series}}} {}", value.parse::<f64>().unwrap()))
+        .collect();
+    assert_eq!(exported, live);
 }

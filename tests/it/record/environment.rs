@@ -141,3 +141,42 @@ fn a_command_in_a_container_is_known_and_ended_inside_it() {
     assert!(about.problems.iter().any(|problem| problem.contains("in the container were ended")));
     assert!(about.command.executed.contains(&format!("HALO_RUN_ID={id}")), "{:?}", about.command);
 }
+
+#[test]
+fn variables_are_those_that_the_command_sees() {
+    let (archive, programs) = (Archive::new(), tempfile::tempdir().unwrap());
+    write_program(&programs.path().join("podman"), "exit 0");
+    let variables = |command: &[&str]| -> Vec<String> {
+        let mut recording = archive.recording(&[], command);
+        recording.env("PATH", path_with(programs.path())).env("RADV_DEBUG", "host");
+        assert!(recording.status().unwrap().success());
+        let facts = manifest(archive.runs().last().unwrap()).environment_at_start.facts;
+        let variables = facts.iter().filter(|(name, _)| name.starts_with("variable."));
+        variables.map(|(name, value)| format!("{}={value}", &name[9..])).collect()
+    };
+    assert_eq!(variables(&["true"]), ["RADV_DEBUG=host"]);
+    assert_eq!(variables(&["env", "RADV_DEBUG=own", "true"]), ["RADV_DEBUG=own"]);
+    // The host's variables do not reach a container.
+    assert_eq!(
+        variables(&["podman", "exec", "--env", "RADV_PERFTEST=a", "box", "env", "HSA_X=b", "c"]),
+        ["HSA_X=b", "RADV_PERFTEST=a"]
+    );
+}
+
+/// Stand-ins that never answer, as a daemon that hangs or a repository on a network that is gone.
+#[test]
+fn programs_that_hang_are_waited_for_once_and_not_each() {
+    let (archive, programs) = (Archive::new(), tempfile::tempdir().unwrap());
+    for name in ["git", "podman"] {
+        write_program(&programs.path().join(name), "[ \"$1\" = exec ] || exec sleep 60");
+    }
+    let mut recording = archive.recording(&[], &["podman", "exec", "box", "true"]);
+    let output = recording.env("PATH", path_with(programs.path())).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let about = manifest(&archive.only_run());
+    let facts = about.environment_at_start.facts;
+    assert!(!facts.contains_key("git.commit") && !facts.contains_key("container.image"));
+    // Two that are asked for git and one for the image would each have taken the whole time.
+    let before = about.command.started.unwrap().duration_since(about.started).as_secs_f64();
+    assert!(before < 4.0, "{before} s");
+}

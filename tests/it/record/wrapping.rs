@@ -103,6 +103,31 @@ fn signals_reach_the_command_first_and_the_run_is_archived() {
 }
 
 #[test]
+fn a_command_that_never_ran_is_told_from_one_that_was_cut_short() {
+    // Ctrl-C while the machine alone is sampled.
+    let archive = Archive::new();
+    let mut child = archive.recording(&["--lead", "20s"], &["true"]).spawn().unwrap();
+    wait_until("the machine is sampled", || {
+        archive.runs().first().is_some_and(|run| run.join("journal.jsonl").exists())
+    });
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
+    let about = manifest(&archive.only_run());
+    assert_eq!((about.state, about.command.started), (State::Cancelled, None));
+
+    // A file that may be executed and cannot be.
+    let (archive, directory) = (Archive::new(), tempfile::tempdir().unwrap());
+    let program = directory.path().join("program");
+    write_program(&program, "");
+    std::fs::write(&program, "#!/no/such/interpreter\n").unwrap();
+    let output = archive.record(&[], &[program.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(125));
+    let about = manifest(&archive.only_run());
+    assert_eq!(about.state, State::Failed);
+    assert!(about.problems[0].contains("No such file"), "{:?}", about.problems);
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_the_command_as_without_halo() {
     let archive = Archive::new();
     let mut command = archive.recording(&[], &["yes"]);
