@@ -57,37 +57,54 @@ pub(crate) fn speed(llama: Option<&Path>, blocks: usize) -> anyhow::Result<()> {
     let argv =
         [llama.join("llama-bench").display().to_string(), "-m".into(), model.display().to_string()];
     let more = ["-p", "0", "-n", "256", "-r", "8", "-t", "1", "-o", "jsonl"];
-    let mut changes = Vec::new();
+    let mut changes: [Vec<f64>; 2] = Default::default();
     for block in 0..blocks {
         eprintln!("llama-bench, block {} of {blocks}", block + 1);
-        let mut speeds = [0.0; 2];
-        for is_recorded in [false, true, true, false] {
-            let mut command = if is_recorded {
-                let mut command = recorder(&directory.path().join("archive"));
-                command.args(["run", "--lead", "0"]).args(fixture_flags()).arg("--").args(&argv);
-                command
-            } else {
-                let mut command = Command::new(&argv[0]);
-                command.args(&argv[1..]);
-                command
-            };
-            let output = command.args(more).output()?;
-            let line: serde_json::Value = serde_json::from_slice(&output.stdout)
-                .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
-            speeds[usize::from(is_recorded)] += line["avg_ts"].as_f64().context("no avg_ts")?;
+        for (changes, wrapper) in changes.iter_mut().zip([Wrapper::Halo, Wrapper::Env]) {
+            let mut speeds = [0.0; 2];
+            for is_wrapped in [false, true, true, false] {
+                let mut command = match (is_wrapped, wrapper) {
+                    (false, _) => Command::new(&argv[0]),
+                    (true, Wrapper::Env) => {
+                        let mut command = Command::new("env");
+                        command.arg(&argv[0]);
+                        command
+                    }
+                    (true, Wrapper::Halo) => {
+                        let mut command = recorder(&directory.path().join("archive"));
+                        command.args(["run", "--lead", "0"]).args(fixture_flags());
+                        command.arg("--").arg(&argv[0]);
+                        command
+                    }
+                };
+                let output = command.args(&argv[1..]).args(more).output()?;
+                let line: serde_json::Value = serde_json::from_slice(&output.stdout)
+                    .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+                speeds[usize::from(is_wrapped)] += line["avg_ts"].as_f64().context("no avg_ts")?;
+            }
+            changes.push((speeds[1] / speeds[0]).ln());
         }
-        changes.push((speeds[1] / speeds[0]).ln());
     }
-    let (low, middle, high) = interval(&changes);
-    let percent = |logarithm: f64| logarithm.exp_m1() * 100.0;
-    let figure = format!(
-        "{:+.2} % (95 % interval {:+.2} to {:+.2} %, {blocks} blocks)",
-        percent(middle),
-        percent(low),
-        percent(high)
-    );
-    row("tokens per second of llama-bench with halo", &figure, "interval holds 0");
+    let names = ["with halo", "with env, as a control: it changes nothing"];
+    for (changes, name) in changes.iter().zip(names) {
+        let (low, middle, high) = interval(changes);
+        let percent = |logarithm: f64| logarithm.exp_m1() * 100.0;
+        let figure = format!(
+            "{:+.2} % (95 % interval {:+.2} to {:+.2} %, {blocks} blocks)",
+            percent(middle),
+            percent(low),
+            percent(high)
+        );
+        row(&format!("tokens per second of llama-bench {name}"), &figure, "interval holds 0");
+    }
     Ok(())
+}
+
+/// What stands around llama-bench.
+#[derive(Clone, Copy)]
+enum Wrapper {
+    Halo,
+    Env,
 }
 
 /// The mean with its 95 % interval, by drawing the blocks again and again.
