@@ -4,8 +4,8 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::run::journal::Moment;
 
-/// This moment on both clocks, in whole microseconds: a sample takes about a thousand of them, and
-/// what is behind them would take a third of an archive.
+/// This moment on both clocks, in whole microseconds: the scheduler decides what is behind them, and
+/// digits of noise do not compress.
 pub fn now() -> Moment {
     Moment {
         monotonic: nanoseconds(clock_gettime(ClockId::Monotonic)),

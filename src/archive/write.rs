@@ -25,8 +25,8 @@ use crate::tool::Row;
 
 /// Rows that are gathered before they are written, as one row group and one page a column.
 ///
-/// A row group is opened only to be closed at once: while it is open each of its columns has a
-/// compressor of a third of a megabyte, and there are a hundred and more columns.
+/// A row group is opened only to be closed at once: while it is open each of its columns holds
+/// a compressor, and there are more than a hundred columns.
 const BATCH: usize = 16 * 1024;
 
 /// The end of the name of a file that is not whole yet.

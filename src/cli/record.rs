@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::record::Request;
 use crate::run::manifest::{Kind, State, Tags};
 
-/// The least interval: a sample of all sources takes about a tenth of it.
+/// The shortest interval that is accepted; each source keeps its own least time between readings.
 const LEAST_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The greatest: slower than this nothing is seen of a benchmark.

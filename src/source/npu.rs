@@ -29,7 +29,7 @@ pub static SOURCE: Source = Source {
     metrics: &[INFO.def(), TEMPERATURE.def()],
     default: true,
     cadence: Cadence::OnDemand,
-    // Firmware answers, and has been seen to take it well at this rate.
+    // Firmware answers; nothing is known of this unit, so the rate is that of the graphics processor.
     floor: Duration::from_millis(100),
     remedy: "No device of the driver amdxdna: `modprobe amdxdna` loads it (Linux 6.14 or later), and the BIOS can switch the unit off.",
     open: |_| vec![Box::new(Stateless(read))],
