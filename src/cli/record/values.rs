@@ -1,0 +1,81 @@
+//! Values of flags.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp, ZonedDateTime};
+
+use crate::run::manifest::State;
+
+/// The shortest interval that is accepted; each source keeps its own least time between readings.
+const LEAST_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The greatest: slower than this nothing is seen of a benchmark.
+const GREATEST_INTERVAL: Duration = Duration::from_mins(1);
+
+/// The longest time that the machine is sampled alone.
+const LONGEST_LEAD: Duration = Duration::from_mins(10);
+
+/// A tag: `post-opt` or `kv=q4_0`.
+pub(super) fn tag(text: &str) -> Result<(String, Option<String>), String> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (text, None),
+    };
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) {
+        return Err("expected NAME or KEY=VALUE, the name of letters, digits and _.-".to_owned());
+    }
+    if value.is_some_and(|value| value.len() > 128 || value.contains(char::is_control)) {
+        return Err("expected a value of one line and at most 128 bytes".to_owned());
+    }
+    Ok((name.to_owned(), value.map(str::to_owned)))
+}
+
+pub(super) fn attribute(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let refuse = |_| "expected a time with its unit, as 250ms, 2s or 1m".to_owned();
+    let duration: SignedDuration = text.parse().map_err(refuse)?;
+    Duration::try_from(duration).map_err(|_| "expected a time that is not negative".to_owned())
+}
+
+pub(super) fn interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    if (LEAST_INTERVAL..=GREATEST_INTERVAL).contains(&interval) {
+        Ok(interval)
+    } else {
+        Err(format!("expected {LEAST_INTERVAL:?} to {GREATEST_INTERVAL:?}"))
+    }
+}
+
+pub(super) fn lead(text: &str) -> Result<Duration, String> {
+    let lead = if text == "0" { Duration::ZERO } else { duration(text)? };
+    if lead <= LONGEST_LEAD { Ok(lead) } else { Err(format!("expected at most {LONGEST_LEAD:?}")) }
+}
+
+pub(super) fn state(text: &str) -> Result<State, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| format!("expected one of {}", State::WORDS.join(", ")))
+}
+
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    if let Ok(date) = text.parse::<jiff::civil::DateTime>() {
+        let zoned = date.to_zoned_datetime(jiff::tz::TimeZone::system());
+        return zoned.map(|zoned| zoned.timestamp()).map_err(|error| error.to_string());
+    }
+    let ago: jiff::Span = text
+        .parse()
+        .map_err(|_| "expected a date as 2026-11-24, a time, or as long ago as 2d".to_owned())?;
+    ZonedDateTime::now()
+        .checked_sub(ago)
+        .map(|zoned| zoned.timestamp())
+        .map_err(|error| error.to_string())
+}
