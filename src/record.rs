@@ -18,12 +18,13 @@ use crate::archive::{Archive, ArchiveError, Lock, RunDirectory};
 use crate::clock;
 use crate::command_line::container;
 use crate::config::Config;
-use crate::process::foreground::{self, Ended, Event, Signals, Task};
+use crate::process::foreground::{self, Ended, Event, Show, Signals, Task, Watch};
 use crate::root::Root;
 use crate::run::journal::{Header, Line, VERSION};
 use crate::run::manifest::{Kind, Manifest, State, Tags};
 use crate::run::{JOURNAL, RAW};
 use crate::sample::Sampler;
+use crate::tool::Tool;
 
 mod close;
 mod inhibit;
@@ -224,13 +225,10 @@ impl Recording {
         if !request.lead.is_zero() {
             let _ = write!(text, "; the machine alone for {:?} first", request.lead);
         }
-        let note = match &prepared.plan.note {
-            None if prepared.tool.is_none() && request.kind == Kind::Benchmark => {
-                Some("halo does not know this tool, so its output is kept and not read")
-            }
-            note => note.as_deref(),
-        };
-        if let Some(note) = note {
+        if prepared.tool.is_none() && request.kind == Kind::Benchmark {
+            text += "; halo does not know this tool, so its output is kept and not read";
+        }
+        for note in &prepared.plan.notes {
             text += "; ";
             text += note;
         }
@@ -249,7 +247,11 @@ impl Recording {
             ],
             stdout: raw("stdout")?,
             stderr: raw("stderr")?,
-            hidden: prepared.plan.hidden,
+            show: Show {
+                is_shown: true,
+                hidden: prepared.plan.hidden.clone(),
+                watch: self.watch(prepared.tool),
+            },
         };
         let mut asked_to_end = None;
         self.manifest.command.started = Some(Timestamp::now());
@@ -270,6 +272,16 @@ impl Recording {
             self.manifest.problems.extend(leftovers::end(&self.manifest.id));
         }
         Ok(ended)
+    }
+
+    /// Turns what the tool says of its progress into marks.
+    fn watch(&self, tool: Option<&'static dyn Tool>) -> Watch {
+        let journal = Arc::clone(&self.journal);
+        Arc::new(move |line| {
+            if let Some(phase) = tool.and_then(|tool| tool.phase(line)) {
+                journal.mark_of_tool(phase.name, phase.attributes);
+            }
+        })
     }
 
     /// Remembers how the command ended: in the manifest, and in the journal for a recovery.

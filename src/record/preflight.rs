@@ -39,8 +39,8 @@ pub(super) fn check(request: &Request) -> Result<Prepared, Refusal> {
     let mut plan = Plan {
         argv,
         program: recognized.map_or(0, |(_, program)| program),
-        hidden: None,
-        note: None,
+        hidden: Vec::new(),
+        notes: Vec::new(),
     };
     if let Some((tool, program)) = recognized {
         let help = help_of(&request.argv[..=program]);

@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::{Outputs, ParseError, Parsed, Plan, Tool};
+use super::{Outputs, ParseError, Parsed, Phase, Plan, Tool};
 use crate::command_line;
 use arguments::{Arguments, Format};
 use output::Output;
@@ -17,6 +17,7 @@ mod json;
 mod label;
 mod markdown;
 mod output;
+mod phase;
 mod results;
 mod sql;
 
@@ -41,12 +42,16 @@ impl Tool for LlamaBench {
 
     fn prepare(&self, plan: &mut Plan, help: Option<&str>) {
         let arguments = Arguments::of(&plan.argv, plan.program);
-        if !arguments.measures || arguments.has_repetitions() || arguments.stderr.is_some() {
+        if !arguments.measures {
+            return;
+        }
+        add_progress(plan, &arguments, help);
+        if arguments.has_repetitions() || arguments.stderr.is_some() {
             return;
         }
         let (flag, note) = match help.map(format_for_stderr) {
             Some(Some(Format::JsonLines)) => {
-                plan.hidden = Some(json::BEGIN);
+                plan.hidden.push(json::BEGIN);
                 let note = "halo added -oe jsonl, which prints every repetition on standard \
                             error; those lines are archived and not shown";
                 (Some("jsonl"), note)
@@ -70,7 +75,11 @@ impl Tool for LlamaBench {
         if let Some(format) = flag {
             plan.argv.extend(["-oe".into(), format.into()]);
         }
-        plan.note = Some(note.to_owned());
+        plan.notes.push(note.to_owned());
+    }
+
+    fn phase(&self, line: &[u8]) -> Option<Phase> {
+        phase::of(line)
     }
 
     fn models(&self, argv: &[OsString]) -> Vec<PathBuf> {
@@ -95,6 +104,16 @@ impl Tool for LlamaBench {
             parsed.failure = Some(failure(outputs.stderr));
         }
         Ok(parsed)
+    }
+}
+
+/// Makes the program say which phase it is in, where it can and is not asked to already.
+fn add_progress(plan: &mut Plan, arguments: &Arguments, help: Option<&str>) {
+    let can = help.is_some_and(|help| help.split_whitespace().any(|word| word == "--progress"));
+    if can && !arguments.says_progress {
+        plan.argv.push("--progress".into());
+        plan.hidden.push(phase::BEGIN);
+        plan.notes.push("halo added --progress, whose lines become marks".to_owned());
     }
 }
 
