@@ -56,6 +56,7 @@ pub(super) fn manifest(
         name: directory.name().to_owned(),
         kind: request.kind,
         campaign: None,
+        cell: None,
         origin: Origin::Recorded,
         state: State::Running,
         results: Results::None,
