@@ -62,7 +62,7 @@ fn help_of(argv: &[OsString]) -> Option<String> {
 }
 
 /// Where a program is, as the system would find it.
-pub(super) fn find_program(name: impl AsRef<OsStr>) -> Option<PathBuf> {
+pub fn find_program(name: impl AsRef<OsStr>) -> Option<PathBuf> {
     let name = name.as_ref();
     let is_program = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
     if name.as_bytes().contains(&b'/') {

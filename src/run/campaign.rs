@@ -67,7 +67,4 @@ pub struct Recording {
     /// The mount point of the root filesystem.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rootfs: Option<String>,
-    /// How long a cell may take.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout_seconds: Option<f64>,
 }

@@ -319,3 +319,13 @@ pub struct Recorder {
     /// The revision of its source; empty where that is not known.
     pub revision: String,
 }
+
+impl Recorder {
+    /// This halo.
+    pub fn this() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: env!("HALO_REVISION").to_owned(),
+        }
+    }
+}

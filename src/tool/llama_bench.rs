@@ -13,6 +13,7 @@ use output::Output;
 
 mod arguments;
 mod csv;
+mod failure;
 mod json;
 mod label;
 mod markdown;
@@ -100,8 +101,8 @@ impl Tool for LlamaBench {
             Format::Markdown => markdown::tests(&output)?,
         };
         let mut parsed = results::parsed(&tests, &arguments)?;
-        if parsed.rows.is_empty() && arguments.measures {
-            parsed.failure = Some(failure(outputs.stderr));
+        if arguments.measures {
+            parsed.failure = failure::of(outputs.stderr, !parsed.rows.is_empty());
         }
         Ok(parsed)
     }
@@ -127,15 +128,5 @@ fn format_for_stderr(help: &str) -> Option<Format> {
         Some(Format::Json)
     } else {
         None
-    }
-}
-
-/// Why there is no result, in llama-bench's own words where it has any.
-fn failure(stderr: &[u8]) -> String {
-    let text = String::from_utf8_lossy(stderr);
-    let says = text.lines().map(str::trim).rfind(|line| line.contains("error:"));
-    match says {
-        Some(line) => format!("llama-bench printed no result; it said: {line}"),
-        None => "llama-bench printed no result".to_owned(),
     }
 }
