@@ -25,6 +25,8 @@ pub struct Config {
     pub power: Power,
     /// Recorded runs.
     pub runs: Runs,
+    /// Models of benchmarks.
+    pub models: Models,
     /// What is logged.
     pub log: Log,
 }
@@ -38,6 +40,7 @@ impl Default for Config {
             collector: BTreeMap::new(),
             power: Power::default(),
             runs: Runs::default(),
+            models: Models::default(),
             log: Log::default(),
         }
     }
@@ -140,6 +143,27 @@ pub struct Runs {
 impl Default for Runs {
     fn default() -> Self {
         Self { newest: 50 }
+    }
+}
+
+/// Models of benchmarks.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Models {
+    /// Directories below which their files are looked for, in this order; a `~/` is the user's home.
+    pub directories: Vec<PathBuf>,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        let usual = [
+            "~/.local/share/halo/models",
+            "~/models",
+            "/data/models",
+            "~/.cache/llama.cpp",
+            "~/.cache/huggingface/hub",
+        ];
+        Self { directories: usual.map(PathBuf::from).into() }
     }
 }
 

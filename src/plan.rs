@@ -10,6 +10,7 @@ pub mod files;
 pub mod kv;
 pub mod matrix;
 pub mod memory;
+mod near;
 pub mod order;
 mod own_file;
 pub mod sweep;

@@ -1,4 +1,6 @@
 //! What people see of runs. Nothing here opens a file.
 
+pub mod backends;
 pub mod campaign;
+pub mod models;
 pub mod terminal;

@@ -15,6 +15,7 @@ use crate::archive::{Archive, filter::Filter};
 use crate::campaign::New;
 use crate::config::Config;
 use crate::plan::catalog::Category;
+use crate::plan::files::directories;
 use crate::record::Request;
 use crate::run::campaign;
 use crate::run::manifest::{Kind, State, Tags};
@@ -376,13 +377,14 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
 }
 
 fn shown(flags: Models) -> Result<Asked, UsageError> {
+    let config = flags.machine.config()?;
     let models = ShownModels {
         models: flags.names,
         categories: flags.category,
         max_size: flags.max_size,
         catalog: flags.catalog,
-        directories: flags.directories,
-        config: flags.machine.config()?,
+        directories: directories(&flags.directories, &config),
+        config,
     };
     Ok(Asked::Models(Box::new(models), output(flags.json)))
 }

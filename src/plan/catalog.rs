@@ -1,13 +1,18 @@
 //! The models that are known by name: `configs/models.toml` and the user's own file.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Refusal, own_file};
+use super::{Refusal, files, near, own_file};
+use crate::record::model;
 
-/// The catalog that halo ships.
-const SHIPPED: &str = include_str!("../../configs/models.toml");
+const KIND: own_file::Kind = own_file::Kind {
+    key: "model",
+    file: "models.toml",
+    shipped: include_str!("../../configs/models.toml"),
+    flag: "--catalog",
+};
 
 /// What a model is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -23,30 +28,58 @@ pub enum Category {
     Draft,
 }
 
+impl Category {
+    /// Its name, as the user gives it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Smoke => "smoke",
+            Self::Dense => "dense",
+            Self::Moe => "moe",
+            Self::Draft => "draft",
+        }
+    }
+}
+
 /// A model that is known by name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Entry {
     /// What it is called here.
     pub name: String,
     /// Where it is on Hugging Face; none for a file that the user names.
     pub repository: Option<String>,
-    /// The name of its file, or the path of one that the user names.
+    /// Its file in the repository, of a split one the first part; or the whole path of a file that
+    /// the user names.
     pub file: PathBuf,
     /// About how large it is, in GB or GiB; none for a file that the user names.
     pub size_gb: Option<f64>,
-    /// What it is for.
+    /// What it is for; none for a file that the user names.
     pub category: Option<Category>,
     /// For people.
-    #[serde(default)]
     pub description: String,
 }
 
 impl Entry {
-    /// The command that downloads it, where it can be downloaded.
-    pub fn download(&self) -> Option<String> {
+    /// The command that downloads it into a directory of models, where it can be downloaded: a
+    /// directory of its own below it, so that files of one name do not replace each other.
+    pub fn download(&self, directory: &Path) -> Option<String> {
         let repository = self.repository.as_ref()?;
-        Some(format!("hf download {repository} {}", self.file.display()))
+        let into = directory.join(repository);
+        let files: Vec<String> =
+            model::parts(&self.file).iter().map(|file| quoted(&file.to_string_lossy())).collect();
+        Some(format!(
+            "hf download {repository} {} --local-dir {}",
+            files.join(" "),
+            quoted(&into.to_string_lossy())
+        ))
+    }
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    if word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c)) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 
@@ -56,15 +89,8 @@ pub struct Catalog {
     entries: Vec<Entry>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    model: Vec<Shape>,
-}
-
 /// An entry of a file, where everything but the description is needed.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Shape {
     name: String,
@@ -76,109 +102,162 @@ struct Shape {
     description: String,
 }
 
+impl Shape {
+    /// What is wrong with it.
+    fn faults(&self) -> Vec<String> {
+        let mut faults: Vec<String> = own_file::fault_of_name(&self.name).into_iter().collect();
+        let is_part = |part: &str| !part.is_empty() && !part.starts_with(['-', '.']);
+        if !self.repository.split('/').all(is_part) || self.repository.split('/').count() != 2 {
+            faults.push("repository: expected ORGANIZATION/NAME".to_owned());
+        }
+        let is_below = self.file.components().all(|part| matches!(part, Component::Normal(_)));
+        if !is_below || !files::is_model(&self.file) || self.file.to_string_lossy().starts_with('-')
+        {
+            faults.push(
+                "file: expected the model's .gguf file in the repository, no mmproj; a file of \
+                 this machine is named instead of a model, without a catalog"
+                    .to_owned(),
+            );
+        }
+        if model::parts(&self.file).first() != Some(&self.file) {
+            faults.push("file: expected the first part of the split model".to_owned());
+        }
+        if !(self.size_gb.is_finite() && self.size_gb > 0.0) {
+            faults.push("size_gb: expected a number above 0".to_owned());
+        }
+        faults
+    }
+}
+
+impl From<Shape> for Entry {
+    fn from(shape: Shape) -> Self {
+        Self {
+            name: shape.name,
+            repository: Some(shape.repository),
+            file: shape.file,
+            size_gb: Some(shape.size_gb),
+            category: Some(shape.category),
+            description: shape.description,
+        }
+    }
+}
+
 impl Catalog {
     /// The shipped models with the user's own, from the file that is named, else from
-    /// `~/.config/halo/models.toml`.
+    /// `~/.config/halo/models.toml`. One of the same name replaces a shipped one.
     ///
     /// # Errors
     ///
-    /// Where a file cannot be read, with the file, the line and the key.
-    pub fn load(own: Option<&Path>) -> Result<Self, Refusal> {
-        let mut catalog = Self::default();
-        catalog.add("configs/models.toml", own_file::parse("configs/models.toml", SHIPPED)?)?;
-        if let Some(path) = own_file::own_file(own, "models.toml")? {
-            catalog.add(&path.display().to_string(), own_file::read(&path)?)?;
-        }
-        Ok(catalog)
+    /// Everything that is wrong in the files, with the file, the entry and the key.
+    pub fn load(own: Option<&Path>) -> Result<Self, Vec<Refusal>> {
+        let files = KIND.load::<Shape>(own)?;
+        let shapes = own_file::merge(KIND, files, |shape| &shape.name, Shape::faults)?;
+        Ok(Self { entries: shapes.into_iter().map(Entry::from).collect() })
     }
 
-    fn add(&mut self, name: &str, file: File) -> Result<(), Refusal> {
-        let mut seen: Vec<String> = Vec::new();
-        for shape in file.model {
-            let refuse = |what: &str| Refusal(format!("{name}: model {:?}: {what}", shape.name));
-            if shape.name.is_empty() || shape.file.as_os_str().is_empty() {
-                return Err(refuse("name and file must not be empty"));
-            }
-            if seen.contains(&shape.name) {
-                return Err(refuse("stands there twice; rename one"));
-            }
-            if !(shape.size_gb.is_finite() && shape.size_gb > 0.0) {
-                return Err(refuse("size_gb must be above 0"));
-            }
-            seen.push(shape.name.clone());
-            let entry = Entry {
-                name: shape.name,
-                repository: Some(shape.repository),
-                file: shape.file,
-                size_gb: Some(shape.size_gb),
-                category: Some(shape.category),
-                description: shape.description,
-            };
-            match self.entries.iter_mut().find(|known| known.name == entry.name) {
-                Some(known) => *known = entry,
-                None => self.entries.push(entry),
-            }
-        }
-        Ok(())
+    /// All models.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
     /// The models in whose name one of the texts stands, whatever its case, of these categories;
-    /// without a text or category all of them. A text that is the path of a GGUF file is that.
+    /// without a text or category all of them. A text that is the path of a GGUF file is that one,
+    /// whatever the categories.
     ///
     /// # Errors
     ///
-    /// Each text that finds nothing.
+    /// Each text that finds nothing, with names that are near to it.
     pub fn select(
         &self,
         texts: &[String],
         categories: &[Category],
     ) -> Result<Vec<Entry>, Vec<Refusal>> {
-        let is_wanted = |entry: &Entry| {
+        let is_wanted = |entry: &&Entry| {
             categories.is_empty()
                 || entry.category.is_some_and(|category| categories.contains(&category))
         };
         if texts.is_empty() {
-            return Ok(self.entries.iter().filter(|entry| is_wanted(entry)).cloned().collect());
+            return Ok(self.entries.iter().filter(is_wanted).cloned().collect());
         }
         let (mut found, mut refusals): (Vec<Entry>, Vec<Refusal>) = (Vec::new(), Vec::new());
+        let mut add = |entry: &Entry| {
+            if !found.contains(entry) {
+                found.push(entry.clone());
+            }
+        };
         for text in texts {
-            if let Some(entry) = file(text) {
-                found.push(entry);
-                continue;
-            }
-            let part = text.to_lowercase();
-            let named: Vec<&Entry> =
-                self.entries.iter().filter(|e| e.name.to_lowercase().contains(&part)).collect();
-            if named.is_empty() {
-                let known: Vec<&str> = self.entries.iter().map(|e| e.name.as_str()).collect();
-                refusals.push(Refusal(format!(
-                    "--models {text}: no such model and no such file; there are {}",
-                    known.join(", ")
-                )));
-            }
-            for entry in named.into_iter().filter(|entry| is_wanted(entry)) {
-                if !found.contains(entry) {
-                    found.push(entry.clone());
+            match file(text) {
+                Some(Ok(entry)) => {
+                    add(&entry);
+                    continue;
                 }
+                Some(Err(refusal)) => {
+                    refusals.push(refusal);
+                    continue;
+                }
+                None => {}
+            }
+            let matching = self.named(text);
+            let wanted: Vec<&Entry> = matching.iter().copied().filter(is_wanted).collect();
+            for entry in &wanted {
+                add(entry);
+            }
+            if matching.is_empty() {
+                refusals.push(self.unknown(text));
+            } else if wanted.is_empty() {
+                let names: Vec<&str> = matching.iter().map(|entry| entry.name.as_str()).collect();
+                let categories: Vec<&str> = categories.iter().map(|c| c.as_str()).collect();
+                refusals.push(Refusal(format!(
+                    "model {text:?}: not of the category {}: {}; leave --category or the name away",
+                    categories.join(" or "),
+                    names.join(", ")
+                )));
             }
         }
         if refusals.is_empty() { Ok(found) } else { Err(refusals) }
     }
+
+    fn named(&self, text: &str) -> Vec<&Entry> {
+        let part = text.to_lowercase();
+        // Nothing stands in every name, and nobody means that by it.
+        let is_named =
+            |entry: &&Entry| !part.is_empty() && entry.name.to_lowercase().contains(&part);
+        self.entries.iter().filter(is_named).collect()
+    }
+
+    fn unknown(&self, text: &str) -> Refusal {
+        let near = near::near(text, self.entries.iter().map(|entry| entry.name.as_str()));
+        let near = match near.as_slice() {
+            [] => String::new(),
+            near => format!("; near are {}", near.join(", ")),
+        };
+        Refusal(format!(
+            "model {text:?}: it stands in no name of the catalog and is no file{near}; \
+             `halo-record models` lists all"
+        ))
+    }
 }
 
-/// A model that is a file which the user names.
-fn file(text: &str) -> Option<Entry> {
+/// A model that is a file which the user names; none where the text is no path.
+fn file(text: &str) -> Option<Result<Entry, Refusal>> {
     let path = Path::new(text);
-    if !path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf")) || !path.is_file() {
+    let is_gguf = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"));
+    if !is_gguf || !path.is_file() {
         return None;
     }
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Some(Entry {
-        name,
+    if !files::is_model(path) {
+        return Some(Err(Refusal(format!(
+            "{text}: this is what a model sees with, not a model; name the model's own file"
+        ))));
+    }
+    let path = std::path::absolute(path).ok()?;
+    let first = model::parts(&path).into_iter().next()?;
+    Some(Ok(Entry {
+        name: model::name_of_file(&path),
         repository: None,
-        file: std::path::absolute(path).ok()?,
+        file: first,
         size_gb: None,
         category: None,
         description: String::new(),
-    })
+    }))
 }

@@ -3,20 +3,17 @@
 use std::path::PathBuf;
 
 use super::Refusal;
-use super::backend::{self, Backend, Flags};
+use super::backend::{self, ALL, Backend, Capabilities};
 use super::catalog::{Catalog, Category, Entry};
 use super::files::{Files, Place};
 use super::kv::KvTypes;
-use super::memory::{Fit, Memory};
+use super::memory::{GIB, MARGIN, Memory};
 use super::order::Order;
 use super::sweep::{self, BackendOf, Repetitions, Sweep};
 use crate::run::campaign::PlannedCell;
 
 /// The backend of those who name none: the toolkit's.
 pub const DEFAULT_BACKEND: &str = "llama-vulkan-radv";
-
-/// What stands for every backend that is there.
-const ALL: &str = "all";
 
 /// What the user wants to measure.
 #[derive(Debug, Clone)]
@@ -29,7 +26,7 @@ pub struct Asked {
     pub max_size: Option<f64>,
     /// The user's own catalog, where it is not in its usual place.
     pub catalog: Option<PathBuf>,
-    /// Where models are looked for; none means the usual directories.
+    /// Where models are looked for.
     pub directories: Vec<PathBuf>,
     /// Names of backends.
     pub backends: Vec<String>,
@@ -162,7 +159,7 @@ pub fn build(asked: &Asked, memory: &Memory, seed: &str) -> Result<Matrix, Vec<R
         let backend = backends.iter().find(|(backend, _)| backend.name == cell.backend);
         let (Some(model), Some((backend, known))) = (model, backend) else { continue };
         let inside = backend.path_inside(&model.path).display().to_string();
-        match known.translate(&backend.name, &sweep::flags(&cell, &inside)) {
+        match known.translate(&sweep::flags(&cell, &inside)) {
             Ok(flags) => matrix.cells.push(PlannedCell {
                 cell,
                 file: model.path.display().to_string(),
@@ -182,12 +179,12 @@ fn models(
     memory: &Memory,
     left_out: &mut Vec<String>,
 ) -> Result<Vec<Model>, Vec<Refusal>> {
-    let catalog = Catalog::load(asked.catalog.as_deref()).map_err(|wrong| vec![wrong])?;
+    let catalog = Catalog::load(asked.catalog.as_deref())?;
     let entries = catalog.select(&asked.models, &asked.categories)?;
     let files = Files::find(&asked.directories);
     let (mut models, mut refusals): (Vec<Model>, Vec<Refusal>) = (Vec::new(), Vec::new());
     for entry in entries {
-        let model = match present(&entry, &files) {
+        let model = match present(&entry, &files, &asked.directories) {
             Ok(model) => model,
             // Who names no model means those that are there.
             Err(why) if asked.models.is_empty() => {
@@ -202,11 +199,12 @@ fn models(
         let gigabytes = model.bytes as f64 / 1e9;
         if asked.max_size.is_some_and(|most| gigabytes > most) {
             left_out.push(format!("{}: has {gigabytes:.1} GB, above --max-size", model.name));
-        } else if let Fit::Never(size) = memory.fits(model.bytes) {
+        } else if memory.fits(model.bytes).alone == Some(false) {
+            let gibibytes = [model.bytes as f64, MARGIN, memory.size.unwrap_or_default()];
+            let [weights, margin, size] = gibibytes.map(|bytes| bytes / GIB);
             refusals.push(Refusal(format!(
-                "{}: its weights take {gigabytes:.1} GB, and the GPU can use {:.1} GB (GTT and VRAM); leave it out with --max-size, or raise ttm.pages_limit",
+                "{}: its weights take {weights:.1} GiB and its context {margin:.1} GiB or more, and the GPU can use {size:.1} GiB (GTT and VRAM); leave it out with --max-size, or raise ttm.pages_limit",
                 model.name,
-                size / 1e9
             )));
         } else if models.iter().all(|known| known.name != model.name) {
             models.push(model);
@@ -226,7 +224,7 @@ fn models(
 }
 
 /// The file of a model, or why there is none.
-fn present(entry: &Entry, files: &Files) -> Result<Model, String> {
+fn present(entry: &Entry, files: &Files, directories: &[PathBuf]) -> Result<Model, String> {
     match files.place(entry) {
         Place::Here { path, bytes, .. } if path.to_str().is_some() => {
             Ok(Model { name: entry.name.clone(), path, bytes })
@@ -235,29 +233,40 @@ fn present(entry: &Entry, files: &Files) -> Result<Model, String> {
             Err(format!("{}: {}: the path is no text; rename it", entry.name, path.display()))
         }
         Place::Broken(problem) => Err(format!("{}: {problem}", entry.name)),
-        Place::Missing => {
-            let how = entry
-                .download()
-                .map_or_else(String::new, |command| format!("; `{command}` downloads it"));
-            Err(format!("{}: {} is not there{how}", entry.name, entry.file.display()))
-        }
+        Place::PartsMissing { missing, .. } => Err(format!(
+            "{}: parts of it are missing: {}{}",
+            entry.name,
+            missing.join(", "),
+            download(entry, directories)
+        )),
+        Place::Missing => Err(format!(
+            "{}: {} is not there{}",
+            entry.name,
+            entry.file.display(),
+            download(entry, directories)
+        )),
     }
+}
+
+/// How a model is got, to stand behind why it is not there.
+fn download(entry: &Entry, directories: &[PathBuf]) -> String {
+    let command = directories.first().and_then(|directory| entry.download(directory));
+    command.map_or_else(String::new, |command| format!("; `{command}` downloads it"))
 }
 
 fn backends(
     asked: &Asked,
     left_out: &mut Vec<String>,
-) -> Result<Vec<(Backend, Flags)>, Vec<Refusal>> {
-    let known = backend::load(asked.backends_file.as_deref()).map_err(|wrong| vec![wrong])?;
+) -> Result<Vec<(Backend, Capabilities)>, Vec<Refusal>> {
+    let known = backend::load(asked.backends_file.as_deref())?;
     let is_all = asked.backends.iter().any(|name| name == ALL);
     let chosen = if is_all { known } else { backend::choose(&known, &asked.backends)? };
     let (mut found, mut refusals) = (Vec::new(), Vec::new());
-    for backend in chosen {
-        match backend.probe() {
+    for (backend, answer) in backend::probe_all(chosen) {
+        match answer {
             Ok(flags) => found.push((backend, flags)),
-            Err(why) if is_all => left_out.push(why.0),
-            Err(why) => refusals
-                .push(Refusal(format!("{}; `halo-record backends` shows which are there", why.0))),
+            Err(why) if is_all => left_out.push(why.to_string()),
+            Err(why) => refusals.push(Refusal(why.to_string())),
         }
     }
     if found.is_empty() && refusals.is_empty() {

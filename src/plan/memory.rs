@@ -1,32 +1,43 @@
 //! Whether a model fits into the memory that the GPU can use: GTT and VRAM together, which on an
 //! APU are both the machine's own memory.
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::sample::{Sampler, Snapshot};
+use crate::metric::Sample;
+use crate::sample::Sampler;
+
+/// Bytes of a GiB.
+pub const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+
+/// What a model needs beside its weights, in bytes: the context of a standard test, the buffers in
+/// which llama.cpp computes, and a little for the desktop. A long context needs more.
+pub const MARGIN: f64 = 2.0 * GIB;
 
 /// What is known of the machine's memory, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Memory {
-    /// GTT and VRAM.
-    size: Option<f64>,
-    /// What of it is free, no more than the machine has left for GTT.
-    free: Option<f64>,
+    /// GTT and VRAM of the GPU that has most of them.
+    pub size: Option<f64>,
+    /// What of it is free; of GTT, which is system memory, no more than the machine has left.
+    pub free: Option<f64>,
 }
 
-/// Whether a model fits. Its weights alone are counted: context and buffers come on top.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Fit {
-    /// Its weights do.
-    Yes,
-    /// They would if other programs freed memory; the bytes that are free now.
-    NotNow(f64),
-    /// They never do; the bytes that there are.
-    Never(f64),
-    /// The size of the memory or the model is not known.
-    Unknown,
+/// Whether a model fits, its weights with [`MARGIN`]; none is unknown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fit {
+    /// Whether it does where nothing else is there.
+    pub alone: Option<bool>,
+    /// Whether it does beside what is there now.
+    pub now: Option<bool>,
+}
+
+/// The memory of one GPU: what each pool has and what of it is used.
+#[derive(Debug, Default, Clone, Copy)]
+struct Pool {
+    size: Option<f64>,
+    used: Option<f64>,
 }
 
 impl Memory {
@@ -39,51 +50,59 @@ impl Memory {
         let root = Arc::new(config.path.root());
         let sampler = Sampler::start(config, &root)?;
         let wanted = |name: &str| matches!(name, "amdgpu" | "memory");
-        Ok(Self::of(&sampler.read_now(|source| wanted(source.name))?))
+        Ok(Self::of(sampler.read_now(|source| wanted(source.name))?.values()))
     }
 
-    /// What a sample of the machine says.
-    pub fn of(snapshot: &Snapshot) -> Self {
-        let sum = |name: &str, pool: Option<&str>| {
-            let is_meant = |labels: &[Box<str>]| {
-                pool.is_none_or(|pool| labels.iter().any(|label| &**label == pool))
+    /// What samples of the machine say.
+    pub fn of<'a>(samples: impl Iterator<Item = &'a Sample>) -> Self {
+        let mut available = None;
+        let mut gpus: BTreeMap<&str, [Pool; 2]> = BTreeMap::new();
+        for sample in samples {
+            let is_size = match sample.def.name {
+                "halo_memory_available_bytes" => {
+                    available = Some(sample.value);
+                    continue;
+                }
+                "halo_gpu_memory_size_bytes" => true,
+                "halo_gpu_memory_used_bytes" => false,
+                _ => continue,
             };
-            let values = snapshot.values().filter(|s| s.def.name == name && is_meant(&s.labels));
-            values.map(|sample| sample.value).reduce(|sum, value| sum + value)
-        };
-        let size = sum("halo_gpu_memory_size_bytes", None);
-        let free = |pool| {
-            let size = sum("halo_gpu_memory_size_bytes", Some(pool))?;
-            Some((size - sum("halo_gpu_memory_used_bytes", Some(pool))?).max(0.0))
-        };
-        let available = sum("halo_memory_available_bytes", None);
-        let free = match (free("gtt"), free("vram"), available) {
-            (Some(gtt), Some(vram), Some(available)) => Some(gtt.min(available) + vram),
-            _ => None,
-        };
-        Self { size, free }
+            let [gpu, pool] = &*sample.labels else { continue };
+            let [vram, gtt] = gpus.entry(gpu).or_default();
+            let pool = if &**pool == "gtt" { gtt } else { vram };
+            let field = if is_size { &mut pool.size } else { &mut pool.used };
+            *field = Some(sample.value);
+        }
+        let sized = gpus.values().filter_map(|[vram, gtt]| {
+            let size = vram.size? + gtt.size?;
+            let free = || {
+                let free_vram = (vram.size? - vram.used?).max(0.0);
+                Some(free_vram + (gtt.size? - gtt.used?).max(0.0).min(available?))
+            };
+            Some((size, free()))
+        });
+        let largest = sized.max_by(|(one, _), (other, _)| one.total_cmp(other));
+        Self { size: largest.map(|(size, _)| size), free: largest.and_then(|(_, free)| free) }
     }
 
     /// Whether a model of this many bytes fits.
     pub fn fits(&self, bytes: u64) -> Fit {
-        let bytes = bytes as f64;
-        match (self.size, self.free) {
-            (Some(size), _) if bytes > size => Fit::Never(size),
-            (Some(_), Some(free)) if bytes > free => Fit::NotNow(free),
-            (Some(_), Some(_)) => Fit::Yes,
-            _ => Fit::Unknown,
-        }
+        self.has_room_for(bytes as f64)
     }
-}
 
-impl fmt::Display for Fit {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
-        match self {
-            Self::Yes => formatter.pad("yes"),
-            Self::NotNow(free) => write!(formatter, "not now: {:.1} GiB free", free / GIB),
-            Self::Never(size) => write!(formatter, "no: {:.1} GiB in all", size / GIB),
-            Self::Unknown => formatter.pad("unknown"),
-        }
+    /// Whether a model fits whose size is only listed: a number that may be GB or GiB. Where one
+    /// would and the other would not, it is unknown.
+    pub fn fits_listed(&self, size: f64) -> Fit {
+        let [least, most] = [1e9, GIB].map(|unit| self.has_room_for(size * unit));
+        let agreed = |one: Option<bool>, other| one.filter(|_| one == other);
+        Fit { alone: agreed(least.alone, most.alone), now: agreed(least.now, most.now) }
+    }
+
+    fn has_room_for(&self, bytes: f64) -> Fit {
+        let needed = bytes + MARGIN;
+        let alone = self.size.map(|size| needed <= size);
+        let now = self.free.map(|free| needed <= free);
+        // What never fits does not fit now, however much is free.
+        Fit { alone, now: if alone == Some(false) { alone } else { now } }
     }
 }

@@ -114,7 +114,7 @@ struct Parts {
 
 impl Parts {
     fn of(file: &Path) -> Result<Self, String> {
-        let paths = split(file).unwrap_or_else(|| vec![file.to_owned()]);
+        let paths = parts(file);
         let mut identities = Vec::new();
         let mut bytes = 0_u64;
         for path in &paths {
@@ -158,17 +158,43 @@ impl Parts {
     }
 }
 
-/// The parts of a model whose name says that it is split, as `-00001-of-00003.gguf`.
-fn split(file: &Path) -> Option<Vec<PathBuf>> {
-    let (start, count) = file.file_name()?.to_str()?.strip_suffix(".gguf")?.rsplit_once("-of-")?;
-    let (start, number) = start.rsplit_once('-')?;
-    let digits = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(number) || !digits(count) {
-        return None;
-    }
-    let (number, total): (u32, u32) = (number.parse().ok()?, count.parse().ok()?);
+/// All files of a model, the first first: one, or the parts of a split one, whether they are there
+/// or not. Any part's path will do.
+pub fn parts(file: &Path) -> Vec<PathBuf> {
+    let Some(Split { start, count, total }) = Split::of(file) else {
+        return vec![file.to_owned()];
+    };
     let part = |number| file.with_file_name(format!("{start}-{number:05}-of-{count}.gguf"));
-    (1..=total).contains(&number).then(|| (1..=total).map(part).collect())
+    (1..=total).map(part).collect()
+}
+
+/// The name of a model file without its ending and without the number of a part.
+pub fn name_of_file(file: &Path) -> String {
+    match Split::of(file) {
+        Some(Split { start, .. }) => start.to_owned(),
+        None => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+    }
+}
+
+/// What the name of a part of a model says, as `x-00001-of-00003.gguf`.
+struct Split<'a> {
+    start: &'a str,
+    count: &'a str,
+    total: u32,
+}
+
+impl<'a> Split<'a> {
+    fn of(file: &'a Path) -> Option<Self> {
+        let name = file.file_name()?.to_str()?.strip_suffix(".gguf")?;
+        let (start, count) = name.rsplit_once("-of-")?;
+        let (start, number) = start.rsplit_once('-')?;
+        let digits = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(number) || !digits(count) {
+            return None;
+        }
+        let (number, total): (u32, u32) = (number.parse().ok()?, count.parse().ok()?);
+        (1..=total).contains(&number).then_some(Self { start, count, total })
+    }
 }
 
 /// What changes where the content of a file does.

@@ -1,16 +1,10 @@
-//! Campaigns, models and backends as text for a terminal.
+//! Campaigns as text for a terminal.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use serde::Serialize;
-
-use super::terminal::{align_right, number, plain_table, size, trimmed};
+use super::terminal::{align_right, number, plain_table, trimmed};
 use crate::campaign::status::{CellStatus, Outcome};
-use crate::plan::backend::Backend;
-use crate::plan::catalog::Entry;
-use crate::plan::files::Place;
-use crate::plan::memory::Fit;
 use crate::run::manifest::Summary;
 use crate::run::{Campaign, Cell};
 
@@ -149,105 +143,6 @@ fn pooled(figures: &[(&str, &Summary)]) -> [String; 3] {
     let mean = figures.iter().map(|(_, figure)| figure.mean).sum::<f64>() / count;
     let squares: f64 = figures.iter().map(|(_, figure)| (figure.mean - mean).powi(2)).sum();
     text(mean, Some((squares / (count - 1.0)).sqrt()), u32::try_from(figures.len()).ok())
-}
-
-/// A model in a list.
-#[derive(Debug, Serialize)]
-pub struct ListedModel {
-    /// What is known of it.
-    #[serde(flatten)]
-    pub entry: Entry,
-    /// Its file, where it is there.
-    pub path: Option<std::path::PathBuf>,
-    /// Its size in bytes, where it is there.
-    pub bytes: Option<u64>,
-    /// How many parts it has, where it is there.
-    pub parts: Option<usize>,
-    /// What is wrong with what is there.
-    pub problem: Option<String>,
-    /// Whether it fits, where that is known.
-    pub fits: String,
-    /// The command that downloads it, where it is not there.
-    pub download: Option<String>,
-}
-
-impl ListedModel {
-    /// A model with what was found of it.
-    pub fn new(entry: Entry, place: Place, fit: Fit) -> Self {
-        let download = entry.download().filter(|_| place == Place::Missing);
-        let mut listed = Self {
-            entry,
-            path: None,
-            bytes: None,
-            parts: None,
-            problem: None,
-            fits: fit.to_string(),
-            download,
-        };
-        match place {
-            Place::Here { path, bytes, parts } => {
-                listed.path = Some(path);
-                listed.bytes = Some(bytes);
-                listed.parts = Some(parts);
-            }
-            Place::Broken(problem) => listed.problem = Some(problem),
-            Place::Missing => {}
-        }
-        listed
-    }
-}
-
-/// A list of models.
-pub fn models(models: &[ListedModel]) -> String {
-    let mut table = plain_table(&["model", "category", "size", "fits", "file or how to get it"]);
-    for model in models {
-        let entry = &model.entry;
-        let listed = entry.size_gb.map_or_else(String::new, |size| format!("listed {size} GB"));
-        let category = entry.category.map(|category| serde_json::json!(category));
-        let category = category.as_ref().and_then(|category| category.as_str()).unwrap_or_default();
-        let parts = model.parts.filter(|parts| *parts > 1);
-        let parts = parts.map_or_else(String::new, |parts| format!(" ({parts} parts)"));
-        let here = model.path.as_ref().map(|path| format!("{}{parts}", path.display()));
-        table.add_row([
-            entry.name.clone(),
-            category.to_owned(),
-            model.bytes.map_or(listed, size),
-            model.fits.clone(),
-            here.or_else(|| model.problem.clone())
-                .or_else(|| model.download.clone())
-                .unwrap_or_default(),
-        ]);
-    }
-    align_right(&mut table, &[2]);
-    trimmed(&table)
-}
-
-/// A backend in a list.
-#[derive(Debug, Serialize)]
-pub struct ListedBackend {
-    /// What is known of it.
-    #[serde(flatten)]
-    pub backend: Backend,
-    /// Whether its llama-bench answers.
-    pub available: bool,
-    /// Why it does not.
-    pub reason: Option<String>,
-}
-
-/// A list of backends.
-pub fn backends(backends: &[ListedBackend]) -> String {
-    let mut table = plain_table(&["backend", "there", "description", "why not"]);
-    for listed in backends {
-        let reason = listed.reason.as_deref().unwrap_or_default();
-        let prefix = format!("backend {}: ", listed.backend.name);
-        table.add_row([
-            listed.backend.name.as_str(),
-            if listed.available { "yes" } else { "no" },
-            &listed.backend.description,
-            reason.strip_prefix(&prefix).unwrap_or(reason),
-        ]);
-    }
-    trimmed(&table)
 }
 
 /// A campaign as JSON: what was planned, and how far each cell got.

@@ -1,6 +1,6 @@
 //! Campaigns: planned, run, gone on with and shown; and what they are planned from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,13 +12,15 @@ use halo::campaign::status::status;
 use halo::campaign::{self, Ending, New, Running};
 use halo::cli::record::{self as cli, Output, ShownModels};
 use halo::config::Config;
-use halo::plan::backend;
 use halo::plan::catalog::Catalog;
-use halo::plan::files::{Files, Place};
-use halo::plan::memory::{Fit, Memory};
+use halo::plan::files::Files;
+use halo::plan::memory::Memory;
+use halo::plan::{Refusal, backend};
 use halo::process::foreground;
 use halo::record::{FAULT, RecordError};
-use halo::report::campaign as report;
+use halo::report;
+use halo::report::backends::ListedBackend;
+use halo::report::models::ListedModel;
 use halo::run::Campaign;
 
 use super::{USAGE, print, refuse, tell};
@@ -28,12 +30,7 @@ pub(super) fn begin(new: &New) -> ExitCode {
     let command_line: Vec<_> = std::env::args_os().collect();
     let (mut campaign, left_out) = match campaign::plan(new, &command_line) {
         Ok(planned) => planned,
-        Err(refusals) => {
-            for refusal in refusals {
-                tell(&refusal.to_string());
-            }
-            return ExitCode::from(USAGE);
-        }
+        Err(refusals) => return refuse_all(&refusals),
     };
     for left_out in left_out {
         tell(&format!("left out: {left_out}"));
@@ -55,7 +52,7 @@ fn tell_plan(new: &New, campaign: &Campaign) -> anyhow::Result<()> {
     let estimates = Estimates::from_archive(&new.archive)?;
     let cells: Vec<_> = campaign.cells.iter().map(|planned| &planned.cell).collect();
     let time = estimates.of_all(&cells);
-    let text = report::plan(campaign, new.is_dry_run);
+    let text = report::campaign::plan(campaign, new.is_dry_run);
     if new.is_dry_run {
         print(&text)?;
     } else {
@@ -119,53 +116,57 @@ pub(super) fn show(
     }
     let cells = status(campaign, &runs);
     match output {
-        Output::Text => print(&report::summary(campaign, &cells)),
-        Output::Json => {
-            print(&(serde_json::to_string_pretty(&report::json(campaign, &cells))? + "\n"))
-        }
+        Output::Text => print(&report::campaign::summary(campaign, &cells)),
+        Output::Json => print(
+            &(serde_json::to_string_pretty(&report::campaign::json(campaign, &cells))? + "\n"),
+        ),
     }
 }
 
 /// Shows which models are there.
 pub(super) fn models(asked: &ShownModels, output: Output) -> anyhow::Result<ExitCode> {
-    let catalog = Catalog::load(asked.catalog.as_deref())?;
-    let entries = match catalog.select(&asked.models, &asked.categories) {
+    let catalog = Catalog::load(asked.catalog.as_deref());
+    let entries = match catalog.and_then(|c| c.select(&asked.models, &asked.categories)) {
         Ok(entries) => entries,
-        Err(refusals) => {
-            for refusal in refusals {
-                tell(&refusal.to_string());
-            }
-            return Ok(ExitCode::from(USAGE));
-        }
+        Err(refusals) => return Ok(refuse_all(&refusals)),
     };
     let files = Files::find(&asked.directories);
+    for problem in &files.problems {
+        tell(problem);
+    }
     let memory = Memory::read(&asked.config)?;
+    let directory = asked.directories.first().map(PathBuf::as_path);
     let mut listed = Vec::new();
     for entry in entries {
         let place = files.place(&entry);
-        let (gigabytes, fit) = match &place {
-            Place::Here { bytes, .. } => (Some(*bytes as f64 / 1e9), memory.fits(*bytes)),
-            _ => (entry.size_gb, Fit::Unknown),
-        };
-        if asked.max_size.is_none_or(|most| gigabytes.is_none_or(|size| size <= most)) {
-            listed.push(report::ListedModel::new(entry, place, fit));
-        }
+        listed.push(ListedModel::new(entry, place, &memory, directory));
+    }
+    if let Some(most) = asked.max_size {
+        listed.retain(|model| model.gigabytes().is_none_or(|size| size <= most));
     }
     match output {
-        Output::Text => print(&report::models(&listed)),
+        Output::Text => print(&report::models::models(&listed, &memory)),
         Output::Json => print(&(serde_json::to_string_pretty(&listed)? + "\n")),
     }
 }
 
 /// Shows which backends are there.
 pub(super) fn backends(own: Option<&Path>, output: Output) -> anyhow::Result<ExitCode> {
-    let mut listed = Vec::new();
-    for backend in backend::load(own)? {
-        let reason = backend.probe().err().map(|refusal| refusal.0);
-        listed.push(report::ListedBackend { backend, available: reason.is_none(), reason });
-    }
+    let found = match backend::load(own) {
+        Ok(backends) => backend::probe_all(backends),
+        Err(refusals) => return Ok(refuse_all(&refusals)),
+    };
+    let listed: Vec<ListedBackend> =
+        found.into_iter().map(|(backend, found)| ListedBackend::new(backend, found)).collect();
     match output {
-        Output::Text => print(&report::backends(&listed)),
+        Output::Text => print(&report::backends::backends(&listed)),
         Output::Json => print(&(serde_json::to_string_pretty(&listed)? + "\n")),
     }
+}
+
+fn refuse_all(refusals: &[Refusal]) -> ExitCode {
+    for refusal in refusals {
+        tell(&refusal.to_string());
+    }
+    ExitCode::from(USAGE)
 }

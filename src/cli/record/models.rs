@@ -17,14 +17,15 @@ pub(super) struct Models {
     /// Models of these categories
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub(super) category: Vec<Category>,
-    /// Models up to this size
+    /// Models up to this size, as their files have it, else as the catalog lists it
     #[arg(long, value_name = "GB", value_parser = values::gigabytes)]
     pub(super) max_size: Option<f64>,
     /// A catalog of your own [default: ~/.config/halo/models.toml]
     #[arg(long, value_name = "FILE")]
     pub(super) catalog: Option<PathBuf>,
-    /// A directory of models; may be given several times [default: the usual ones]
-    #[arg(long = "models-dir", value_name = "DIR")]
+    /// A directory where models are looked for before those of the configuration; may be given
+    /// several times
+    #[arg(long = "models-dir", value_name = "DIR", value_parser = values::directory)]
     pub(super) directories: Vec<PathBuf>,
     /// Print JSON
     #[arg(long)]

@@ -11,6 +11,7 @@ use super::values;
 use crate::archive::Archive;
 use crate::campaign::New;
 use crate::plan::catalog::Category;
+use crate::plan::files::directories;
 use crate::plan::matrix::{self, DEFAULT_BACKEND};
 use crate::plan::order::Order;
 
@@ -86,8 +87,9 @@ pub(super) struct Sweep {
     /// A catalog of your own [default: ~/.config/halo/models.toml]
     #[arg(long, value_name = "FILE")]
     catalog: Option<PathBuf>,
-    /// A directory of models; may be given several times [default: the usual ones]
-    #[arg(long, value_name = "DIR")]
+    /// A directory where models are looked for before those of the configuration; may be given
+    /// several times
+    #[arg(long, value_name = "DIR", value_parser = values::directory)]
     models_dir: Option<Vec<PathBuf>>,
     /// Backends of your own [default: ~/.config/halo/backends.toml]
     #[arg(long, value_name = "FILE")]
@@ -152,9 +154,9 @@ impl Sweep {
                     .to_owned(),
             ));
         }
+        let config = recording.config()?;
         Ok(New {
             archive,
-            config: recording.config()?,
             tags: recording.tags(),
             recording: recording.of_campaign(),
             is_dry_run: self.dry_run,
@@ -163,7 +165,7 @@ impl Sweep {
                 categories: self.category.unwrap_or_default(),
                 max_size: self.max_size,
                 catalog: self.catalog,
-                directories: self.models_dir.unwrap_or_default(),
+                directories: directories(&self.models_dir.unwrap_or_default(), &config),
                 backends: self.backends.unwrap_or_else(|| vec![DEFAULT_BACKEND.to_owned()]),
                 backends_file: self.backends_file,
                 kv_types: self.kv_types.unwrap_or_else(|| vec!["f16".to_owned()]),
@@ -176,6 +178,7 @@ impl Sweep {
                 repetitions: self.reps,
                 order: self.order.unwrap_or(Order::Fixed),
             },
+            config,
         })
     }
 }

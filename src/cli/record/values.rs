@@ -1,5 +1,6 @@
 //! Values of flags.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
@@ -85,4 +86,9 @@ pub(super) fn time(text: &str) -> Result<Timestamp, String> {
         .checked_sub(ago)
         .map(|zoned| zoned.timestamp())
         .map_err(|error| error.to_string())
+}
+
+pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_dir() { Ok(path) } else { Err("expected a directory that is there".to_owned()) }
 }

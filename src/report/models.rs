@@ -1,0 +1,136 @@
+//! The models of the catalog as text for a terminal: which are there, and which fit.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::terminal::{align_right, plain_table, size, trimmed};
+use crate::plan::catalog::Entry;
+use crate::plan::files::Place;
+use crate::plan::memory::{Fit, GIB, MARGIN, Memory};
+
+/// A model in a list.
+#[derive(Debug, Serialize)]
+pub struct ListedModel {
+    /// What the catalog says of it.
+    #[serde(flatten)]
+    pub entry: Entry,
+    /// `present`, `parts missing`, `broken` or `missing`.
+    pub state: &'static str,
+    /// Its file, or its first part.
+    pub path: Option<PathBuf>,
+    /// Its size in bytes, where it is there.
+    pub bytes: Option<u64>,
+    /// How many parts it has.
+    pub parts: Option<usize>,
+    /// The parts that are missing.
+    pub missing: Vec<String>,
+    /// Why its file cannot be used.
+    pub problem: Option<String>,
+    /// Whether it fits where nothing else is there; none is unknown.
+    pub fits: Option<bool>,
+    /// Whether it fits beside what is there now.
+    pub fits_now: Option<bool>,
+    /// The command that downloads it, where it is not there.
+    pub download: Option<String>,
+}
+
+impl ListedModel {
+    /// What there is to say of a model. `directory` is where it would be downloaded to.
+    pub fn new(entry: Entry, place: Place, memory: &Memory, directory: Option<&Path>) -> Self {
+        let fit = match &place {
+            Place::Here { bytes, .. } => memory.fits(*bytes),
+            _ => entry.size_gb.map_or(Fit::default(), |size| memory.fits_listed(size)),
+        };
+        let mut listed = Self {
+            state: "missing",
+            path: None,
+            bytes: None,
+            parts: None,
+            missing: Vec::new(),
+            problem: None,
+            fits: fit.alone,
+            fits_now: fit.now,
+            download: directory.and_then(|directory| entry.download(directory)),
+            entry,
+        };
+        match place {
+            Place::Here { path, bytes, parts } => {
+                listed.state = "present";
+                (listed.path, listed.bytes, listed.parts) = (Some(path), Some(bytes), Some(parts));
+                listed.download = None;
+            }
+            Place::PartsMissing { path, missing, parts } => {
+                listed.state = "parts missing";
+                (listed.path, listed.parts, listed.missing) = (Some(path), Some(parts), missing);
+            }
+            Place::Broken(problem) => {
+                listed.state = "broken";
+                listed.problem = Some(problem);
+            }
+            Place::Missing => {}
+        }
+        listed
+    }
+
+    /// Its size in GB of 10⁹ bytes: of its file, else about what the catalog lists.
+    pub fn gigabytes(&self) -> Option<f64> {
+        self.bytes.map(|bytes| bytes as f64 / 1e9).or(self.entry.size_gb)
+    }
+
+    /// Where it is, or what is wrong and how it is got.
+    fn where_or_how(&self) -> String {
+        let parts = self.parts.filter(|parts| *parts > 1);
+        let here = self.path.as_ref().filter(|_| self.state == "present").map(|path| {
+            let parts = parts.map_or_else(String::new, |parts| format!(" ({parts} parts)"));
+            format!("{}{parts}", path.display())
+        });
+        let missing = parts
+            .filter(|_| !self.missing.is_empty())
+            .map(|parts| format!("{} of {parts} parts are missing", self.missing.len()));
+        let pieces = [here, missing, self.problem.clone(), self.download.clone()];
+        pieces.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// A list of models, and what their fitting was measured with.
+pub fn models(models: &[ListedModel], memory: &Memory) -> String {
+    let columns = ["model", "category", "state", "size", "fits", "now", "file, or how to get it"];
+    let mut table = plain_table(&columns);
+    for model in models {
+        let entry = &model.entry;
+        let listed = entry.size_gb.map_or_else(String::new, |size| format!("listed {size} GB"));
+        table.add_row([
+            entry.name.clone(),
+            entry.category.map_or("", |category| category.as_str()).to_owned(),
+            model.state.to_owned(),
+            model.bytes.map_or(listed, size),
+            answer(model.fits).to_owned(),
+            answer(model.fits_now).to_owned(),
+            model.where_or_how(),
+        ]);
+    }
+    align_right(&mut table, &[3]);
+    let mut text = trimmed(&table);
+    let gibibytes = |bytes: Option<f64>| {
+        bytes.map_or_else(|| "unknown".to_owned(), |bytes| format!("{:.1} GiB", bytes / GIB))
+    };
+    let _ = writeln!(
+        text,
+        "\nfits: with {} for context and buffers in the GPU's memory, GTT and VRAM: {}; now: in \
+         what is free of it: {}",
+        gibibytes(Some(MARGIN)),
+        gibibytes(memory.size),
+        gibibytes(memory.free)
+    );
+    text
+}
+
+const fn answer(fits: Option<bool>) -> &'static str {
+    match fits {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "unknown",
+    }
+}
