@@ -89,9 +89,9 @@ impl Files {
             let kinship = names.iter().filter_map(|name| kinship(path, name, entry)).min()?;
             Some((kinship, model::parts(path).into_iter().next()?))
         });
-        // What may have been cut short goes behind what is whole, where both are as near.
+        // Of those that are as near, the one that lacks the fewest parts.
         let best = candidates.min_by_key(|(kinship, path)| {
-            (*kinship, !model::parts(path).iter().all(|part| part.is_file()))
+            (*kinship, model::parts(path).iter().filter(|part| !part.is_file()).count())
         });
         best.map_or(Place::Missing, |(_, path)| described(&path))
     }

@@ -18,6 +18,8 @@ mod http;
 mod machine;
 #[cfg(feature = "record")]
 mod model;
+#[cfg(feature = "record")]
+mod plan;
 mod power;
 mod program;
 #[cfg(feature = "real-tests")]
