@@ -47,7 +47,7 @@ fn the_shipped_backends_are_the_toolkits() {
     };
     let vulkan =
         |name: &str| (format!("toolbox run -c {name} -- /usr/sbin/llama-bench -m x"), Some(512));
-    let rocm = |name: &str| {
+    let on_rocm = |name: &str| {
         let variable = "ROCBLAS_USE_HIPBLASLT=1";
         let command =
             format!("toolbox run -c {name} -- env {variable} /usr/local/bin/llama-bench -m x");
@@ -57,12 +57,12 @@ fn the_shipped_backends_are_the_toolkits() {
         shipped.iter().map(line).collect::<Vec<_>>(),
         [
             ("llama-bench -m x".to_owned(), None),
-            vulkan("llama-vulkan-radv"),
-            vulkan("llama-vulkan-amdvlk"),
-            rocm("llama-rocm-6.4.4"),
-            rocm("llama-rocm-7.2"),
-            rocm("llama-rocm-7.2.1"),
-            rocm("llama-rocm7-nightlies"),
+            on_vulkan("llama-vulkan-radv"),
+            on_vulkan("llama-vulkan-amdvlk"),
+            on_rocm("llama-rocm-6.4.4"),
+            on_rocm("llama-rocm-7.2"),
+            on_rocm("llama-rocm-7.2.1"),
+            on_rocm("llama-rocm7-nightlies"),
         ]
     );
     assert!(shipped[1..].iter().all(|b| b.container.as_ref() == Some(&b.name)));
