@@ -7,7 +7,7 @@ use super::backend::{self, ALL, Backend, Capabilities};
 use super::catalog::{Catalog, Category, Entry};
 use super::files::{Files, Place};
 use super::kv::KvTypes;
-use super::memory::{GIB, MARGIN, Memory};
+use super::memory::Memory;
 use super::order::Order;
 use super::sweep::{self, BackendOf, Repetitions, Sweep};
 use crate::run::campaign::PlannedCell;
@@ -199,12 +199,11 @@ fn models(
         let gigabytes = model.bytes as f64 / 1e9;
         if asked.max_size.is_some_and(|most| gigabytes > most) {
             left_out.push(format!("{}: has {gigabytes:.1} GB, above --max-size", model.name));
-        } else if memory.fits(model.bytes).alone == Some(false) {
-            let gibibytes = [model.bytes as f64, MARGIN, memory.size.unwrap_or_default()];
-            let [weights, margin, size] = gibibytes.map(|bytes| bytes / GIB);
+        } else if let Some(size) = memory.never_holds(model.bytes) {
             refusals.push(Refusal(format!(
-                "{}: its weights take {weights:.1} GiB and its context {margin:.1} GiB or more, and the GPU can use {size:.1} GiB (GTT and VRAM); leave it out with --max-size, or raise ttm.pages_limit",
+                "{}: its weights take {gigabytes:.1} GB, and the GPU can use {:.1} GB (GTT and VRAM); leave it out with --max-size, or raise ttm.pages_limit",
                 model.name,
+                size / 1e9
             )));
         } else if models.iter().all(|known| known.name != model.name) {
             models.push(model);
@@ -266,7 +265,8 @@ fn backends(
         match answer {
             Ok(flags) => found.push((backend, flags)),
             Err(why) if is_all => left_out.push(why.to_string()),
-            Err(why) => refusals.push(Refusal(why.to_string())),
+            Err(why) => refusals
+                .push(Refusal(format!("{why}; `halo-record backends` shows which are there"))),
         }
     }
     if found.is_empty() && refusals.is_empty() {

@@ -85,7 +85,13 @@ impl Memory {
         Self { size: largest.map(|(size, _)| size), free: largest.and_then(|(_, free)| free) }
     }
 
-    /// Whether a model of this many bytes fits.
+    /// The size of the memory, where it is known and a model of this many bytes is larger: its
+    /// weights alone, without which nothing can be measured.
+    pub fn never_holds(&self, bytes: u64) -> Option<f64> {
+        self.size.filter(|size| bytes as f64 > *size)
+    }
+
+    /// Whether a model of this many bytes fits, with [`MARGIN`].
     pub fn fits(&self, bytes: u64) -> Fit {
         self.has_room_for(bytes as f64)
     }

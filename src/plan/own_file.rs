@@ -96,12 +96,13 @@ impl Kind {
                     let path = error.path().to_string();
                     let message = error.into_inner().message().replace('\n', ", ");
                     // Of an unknown and of a missing key the message has the name already.
+                    let line = line_of(text, key, index, &path, &message);
                     let place = match path.as_str() {
                         "." => String::new(),
                         path if message.contains(&format!("`{path}`")) => String::new(),
                         path => format!("{path}: "),
                     };
-                    refusals.push(refuse(format!("{key} {entry}: {place}{message}")));
+                    refusals.push(refuse(format!("line {line}: {key} {entry}: {place}{message}")));
                 }
             }
         }
@@ -111,6 +112,24 @@ impl Kind {
             Err(refusals)
         }
     }
+}
+
+/// The line of a key in an entry, as its path or a message names it, else the line where the entry
+/// begins; from 1.
+fn line_of(text: &str, kind: &str, entry: usize, path: &str, message: &str) -> usize {
+    let begins = |line: &str| line.trim_start().starts_with(&format!("[[{kind}]]"));
+    let first = text.lines().enumerate().filter(|(_, line)| begins(line)).nth(entry);
+    let Some((first, _)) = first else { return 1 };
+    let quoted = message.split('`').nth(1).unwrap_or_default();
+    let has = |line: &str, key: &str| {
+        let rest = line.trim_start().strip_prefix(key);
+        !key.is_empty() && rest.is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    let top = path.split('.').next().unwrap_or_default();
+    let within = text.lines().enumerate().skip(first + 1).take_while(|(_, line)| !begins(line));
+    let found = within.clone().find(|(_, line)| has(line, top));
+    let found = found.or_else(|| within.clone().find(|(_, line)| has(line, quoted)));
+    found.map_or(first, |(line, _)| line) + 1
 }
 
 /// Replaces the entries of the same name and adds the others, file by file.

@@ -69,7 +69,7 @@ impl Backend {
 /// The directories that have a model's file in them: the one where it is found, and the one that
 /// has it where that is a link, as in Hugging Face's cache.
 fn mounts(model: &Path) -> Vec<PathBuf> {
-    let real = std::fs::canonicalize(model).ok();
+    let real = model.canonicalize().ok();
     let files = std::iter::once(model).chain(real.as_deref());
     let mut directories: Vec<PathBuf> =
         files.filter_map(|file| Some(file.parent()?.to_owned())).collect();

@@ -45,7 +45,7 @@ fn the_shipped_backends_are_the_toolkits() {
         let command = backend.command(None, &strings(["-m", "x"])).join(" ");
         (command, backend.ubatch_long_context)
     };
-    let vulkan =
+    let on_vulkan =
         |name: &str| (format!("toolbox run -c {name} -- /usr/sbin/llama-bench -m x"), Some(512));
     let on_rocm = |name: &str| {
         let variable = "ROCBLAS_USE_HIPBLASLT=1";
@@ -298,7 +298,7 @@ fn equipped() -> Room {
     room.program("toolbox", TOOLBOX);
     room.program("podman", PODMAN);
     room.program("distrobox", DISTROBOX);
-    let help = fixtures().join("help/llama-bench-b11434.txt");
+    let help = fixtures().join("tools/llama-bench-help/b11434.txt");
     let script = format!("[ \"$1 $HALO_TEST\" = '--help 1' ] && exec cat '{}'", help.display());
     room.program("llama-bench-mine", &script);
     room.file("containers/box", "true\n");

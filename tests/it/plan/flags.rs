@@ -1,5 +1,5 @@
-//! Flags as each llama-bench calls them: `llama-bench-b11434.txt` is what that build said,
-//! `llama-bench-mmap.txt` stands in for one of 2025, which had `-mmp`, and no `-oe`.
+//! Flags as each llama-bench calls them: `b11434.txt` is what that build said,
+//! `mmap.txt` stands in for one of 2025, which had `-mmp`, and no `-oe`.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use super::{assert_says, strings};
 use crate::machine::fixtures;
 
 fn known_to(build: &str) -> Capabilities {
-    let path = fixtures().join("help").join(format!("llama-bench-{build}.txt"));
+    let path = fixtures().join("tools/llama-bench-help").join(format!("{build}.txt"));
     Capabilities::of_help("mine", &fs::read_to_string(path).unwrap()).unwrap()
 }
 
