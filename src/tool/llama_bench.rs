@@ -9,11 +9,13 @@ use std::path::PathBuf;
 use super::{Outputs, ParseError, Parsed, Phase, Plan, Tool};
 use crate::command_line;
 use arguments::{Arguments, Format};
+pub use import::{Imported, import};
 use output::Output;
 
 mod arguments;
 mod csv;
 mod failure;
+mod import;
 mod json;
 mod label;
 mod markdown;
