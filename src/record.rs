@@ -41,6 +41,7 @@ pub mod secret;
 
 use inhibit::Inhibition;
 use journal::Journal;
+pub use opening::plain;
 use preflight::Prepared;
 pub use preflight::find_program;
 use sampling::Sampling;

@@ -29,6 +29,10 @@ pub trait Tool: Sync {
     /// program says to `--help`, where it was asked successfully.
     fn prepare(&self, plan: &mut Plan, help: Option<&str>);
 
+    /// What in the command line cannot go together, where the tool itself would find it out late,
+    /// and what to do.
+    fn contradiction(&self, argv: &[OsString]) -> Option<String>;
+
     /// The model files that the command line names.
     fn models(&self, argv: &[OsString]) -> Vec<PathBuf>;
 

@@ -47,7 +47,7 @@ impl Display {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
             // The template is constant and good.
-            let style = ProgressStyle::with_template("{wide_msg}");
+            let style = ProgressStyle::with_template("{prefix}\n  {wide_msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
             bar
         });
@@ -70,7 +70,7 @@ impl Display {
         "the machine alone".clone_into(&mut state.phase);
         drop(state);
         if self.bar.is_none() {
-            self.line(&format!("[{}/{cells}] {cell}; left: {left}", ended + 1));
+            self.line(&format!("[{}/{cells}] {cell}; left: {}", ended + 1, left.short()));
         }
         self.draw();
     }
@@ -124,7 +124,9 @@ impl Display {
 
     fn draw(&self) {
         if let Some(bar) = &self.bar {
-            bar.set_message(self.state().text());
+            let (cell, text) = self.state().texts();
+            bar.set_prefix(cell);
+            bar.set_message(text);
             bar.tick();
         }
     }
@@ -141,9 +143,9 @@ impl Default for Display {
 }
 
 impl State {
-    fn text(&self) -> String {
-        let mut text =
-            format!("[{}/{}] {} | {}", self.ended + 1, self.cells, self.cell, self.phase);
+    /// The cell, and what happens in it.
+    fn texts(&self) -> (String, String) {
+        let mut text = self.phase.clone();
         if let Some(watts) = self.watts {
             let _ = write!(text, " | {watts:.0} W");
         }
@@ -153,8 +155,8 @@ impl State {
         if !self.speed.is_empty() {
             let _ = write!(text, " | {}", self.speed);
         }
-        let _ = write!(text, " | left: {}", self.left);
-        text
+        let _ = write!(text, " | left: {}", self.left.short());
+        (format!("[{}/{}] {}", self.ended + 1, self.cells, self.cell), text)
     }
 }
 

@@ -74,6 +74,19 @@ impl Estimates {
     }
 }
 
+impl Estimate {
+    /// The same in a few words, for a line that has other things to say too.
+    pub fn short(&self) -> String {
+        match (self.known.is_zero(), self.unknown) {
+            (true, 0) => "nothing".to_owned(),
+            (true, _) => "unknown".to_owned(),
+            (false, 0) => span(self.known),
+            (false, 1) => format!("{} and a cell", span(self.known)),
+            (false, cells) => format!("{} and {cells} cells", span(self.known)),
+        }
+    }
+}
+
 impl fmt::Display for Estimate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { known, unknown } = self;

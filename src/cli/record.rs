@@ -31,6 +31,15 @@ use models::{Backends, Models};
 use recording::{Command, Machine, Recording};
 use sweep::{Resume, Sweep};
 
+const IMPORT_HELP: &str = "\
+Examples:
+  halo-record import results.jsonl --tag before
+  halo-record import data/benchmarks/*/
+
+Each file is a run, and each folder of the toolkit a campaign with a run for each log; a log that
+failed is a run that failed, with its reason. A file is imported once. What it does not say, as the
+machine and the command line, stays unknown.";
+
 const BENCHMARK_USAGE: &str = "halo-record benchmark [OPTIONS] -- COMMAND [ARGUMENT]...
        halo-record benchmark [OPTIONS] --models LIST [--kv-types LIST]...
        halo-record benchmark --resume CAMPAIGN [--retry-failed]";
@@ -167,6 +176,16 @@ enum Subcommands {
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         instance: Option<String>,
     },
+    /// Take results that others made into the archive, without samples
+    #[command(after_help = IMPORT_HELP)]
+    Import {
+        /// Files of llama-bench (jsonl, json, csv, md, sql), logs or folders of the toolkit
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// A name, or a key with a value; may be given several times
+        #[arg(long = "tag", value_name = "NAME|KEY=VALUE", value_parser = values::tag)]
+        tags: Vec<(String, Option<String>)>,
+    },
     /// Compare the files of runs with the hashes that were archived
     Verify {
         /// The runs [default: all]
@@ -298,6 +317,8 @@ pub enum Action {
     },
     /// Write a run in another format.
     Export(String, Export),
+    /// Import files with these tags.
+    Import(Vec<PathBuf>, Tags),
     /// Compare files with their hashes.
     Verify(Vec<String>),
     /// Finish unfinished runs.
@@ -373,6 +394,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
         Subcommands::Export { run, format, table, output, job, instance } => {
             Action::Export(run.run, exporting::export(format, table, output, job, instance)?)
         }
+        Subcommands::Import { paths, tags } => Action::Import(paths, tags.into_iter().collect()),
         Subcommands::Verify { runs } => Action::Verify(runs),
         Subcommands::Recover { runs } => Action::Recover(runs),
         Subcommands::Reparse { runs } => Action::Reparse(runs),

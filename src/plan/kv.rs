@@ -53,12 +53,6 @@ impl fmt::Display for KvTypes {
     }
 }
 
-/// Whether a type keeps less than what the model computes, so that it needs flash attention for
-/// values.
-pub fn is_quantized(name: &str) -> bool {
-    !matches!(name, "f32" | "f16" | "bf16")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

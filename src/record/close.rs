@@ -16,7 +16,8 @@ use crate::archive::{ArchiveError, RunDirectory, files};
 use crate::process::foreground::{Ended, is_ending, signal_name};
 use crate::run::RAW;
 use crate::run::journal::Mark;
-use crate::run::manifest::{Command, Manifest, Results, State, Summary};
+use crate::run::manifest::{Command, Manifest, Origin, Results, State, Summary};
+use crate::tool::llama_bench;
 use crate::tool::{self, Outputs, Parsed, Row};
 
 /// More output than this is of no tool that halo knows.
@@ -119,6 +120,10 @@ pub(super) fn was_cut_short(manifest: &Manifest) -> bool {
 
 /// How far a run got whose command ended.
 pub(super) fn state(manifest: &Manifest) -> State {
+    if manifest.origin == Origin::Imported {
+        let has_failed = manifest.failure.is_some() || manifest.results != Results::Parsed;
+        return if has_failed { State::Failed } else { State::Complete };
+    }
     if was_cut_short(manifest) {
         State::Cancelled
     } else if manifest.command.exit_code == Some(0) && manifest.failure.is_none() {
@@ -132,6 +137,9 @@ pub(super) fn state(manifest: &Manifest) -> State {
 pub(super) fn read_output(run: &RunDirectory, manifest: &mut Manifest) -> Vec<Row> {
     manifest.results = Results::None;
     (manifest.unparsed, manifest.failure) = (None, None);
+    if manifest.origin == Origin::Imported {
+        return read_imported(run, manifest);
+    }
     let argv: Vec<OsString> = manifest.command.executed.iter().map(OsString::from).collect();
     let Some((tool, program)) = tool::recognize(&argv) else { return Vec::new() };
     let parsed = read(run, "stdout").and_then(|stdout| Ok((stdout, read(run, "stderr")?)));
@@ -147,6 +155,24 @@ pub(super) fn read_output(run: &RunDirectory, manifest: &mut Manifest) -> Vec<Ro
     };
     match parsed {
         Ok(parsed) => take_results(manifest, parsed),
+        Err(error) => {
+            manifest.results = Results::Unparsed;
+            manifest.unparsed = Some(error);
+            Vec::new()
+        }
+    }
+}
+
+/// The same for a file of somebody else, whose command line nobody knows.
+fn read_imported(run: &RunDirectory, manifest: &mut Manifest) -> Vec<Row> {
+    let read = read(run, "stdout").map_err(|error| error.to_string());
+    let imported = read.and_then(|bytes| {
+        catch_unwind(|| llama_bench::import(&bytes))
+            .map_err(|_| "halo has a bug: the reader of imported files panicked".to_owned())?
+            .map_err(|error| error.to_string())
+    });
+    match imported {
+        Ok(imported) => take_results(manifest, imported.parsed),
         Err(error) => {
             manifest.results = Results::Unparsed;
             manifest.unparsed = Some(error);

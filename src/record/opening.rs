@@ -27,7 +27,7 @@ pub(super) fn directory_name(prepared: &Prepared, started: Timestamp) -> String 
 }
 
 /// A text as a part of a file name that needs no quotes.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let text: String =
         text.chars().take(LONGEST_PART).map(|c| if is_plain(c) { c } else { '_' }).collect();

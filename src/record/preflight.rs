@@ -33,6 +33,11 @@ pub(super) fn check(request: &Request) -> Result<Prepared, Refusal> {
             program.display()
         )));
     }
+    if let Some((tool, _)) = tool::recognize(&request.argv)
+        && let Some(contradiction) = tool.contradiction(&request.argv)
+    {
+        return Err(Refusal(contradiction));
+    }
     request.archive.prepare().map_err(|error| Refusal(error.to_string()))?;
     let argv = request.argv.clone();
     let recognized = tool::recognize(&argv);

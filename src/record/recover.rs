@@ -50,9 +50,19 @@ pub fn reparse(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
         let name = run.name();
         return Err(ArchiveError(format!("{name}: was interrupted; `halo-record recover {name}`")));
     }
-    let rows = close::read_output(run, &mut manifest);
+    write_results(run, &mut manifest)?;
+    Ok(manifest)
+}
+
+/// Reads the raw output of a run and writes its results and its manifest.
+///
+/// # Errors
+///
+/// Where a file could not be written.
+pub fn write_results(run: &RunDirectory, manifest: &mut Manifest) -> Result<(), ArchiveError> {
+    let rows = close::read_output(run, manifest);
     if manifest.state != State::Interrupted {
-        manifest.state = close::state(&manifest);
+        manifest.state = close::state(manifest);
     }
     let started = i64::try_from(manifest.started.as_nanosecond()).unwrap_or_default();
     let identity = write::Identity {
@@ -62,8 +72,7 @@ pub fn reparse(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
     };
     let at = |error: std::io::Error| ArchiveError(format!("{}: {error}", run.path().display()));
     write::write_results(run.path(), &identity, &rows).map_err(at)?;
-    close::seal(run, &mut manifest)?;
-    Ok(manifest)
+    close::seal(run, manifest)
 }
 
 /// Removes directories that were made for runs which never began: halo was killed before it

@@ -9,11 +9,13 @@ use std::path::PathBuf;
 use super::{Outputs, ParseError, Parsed, Phase, Plan, Tool};
 use crate::command_line;
 use arguments::{Arguments, Format};
+pub use import::{Imported, import};
 use output::Output;
 
 mod arguments;
 mod csv;
 mod failure;
+mod import;
 mod json;
 mod label;
 mod markdown;
@@ -83,6 +85,16 @@ impl Tool for LlamaBench {
         phase::of(line)
     }
 
+    fn contradiction(&self, argv: &[OsString]) -> Option<String> {
+        let arguments = Arguments::of(argv, self.recognizes(argv)?);
+        let quantized = arguments.value_types.iter().find(|name| is_quantized(name))?;
+        let without = arguments.flash_attention.iter().find(|word| is_off(word))?;
+        Some(format!(
+            "-ctv {quantized} beside -fa {without}: llama-bench gives up there, with all tests that \
+             are left; leave {without} away, or -ctv"
+        ))
+    }
+
     fn models(&self, argv: &[OsString]) -> Vec<PathBuf> {
         let program = self.recognizes(argv).unwrap_or(0);
         Arguments::of(argv, program).models
@@ -106,6 +118,15 @@ impl Tool for LlamaBench {
         }
         Ok(parsed)
     }
+}
+
+/// Whether a type of the KV cache keeps less than what the model computes.
+fn is_quantized(name: &str) -> bool {
+    !matches!(name, "f32" | "f16" | "bf16")
+}
+
+fn is_off(flash_attention: &str) -> bool {
+    matches!(flash_attention, "0" | "off")
 }
 
 /// Makes the program say which phase it is in, where it can and is not asked to already.

@@ -17,6 +17,8 @@ mod documents;
 mod gpu_metrics;
 mod hosts;
 mod http;
+#[cfg(feature = "record")]
+mod import;
 mod machine;
 #[cfg(feature = "record")]
 mod model;

@@ -405,6 +405,31 @@ fn progress_lines_are_phases_and_other_lines_are_none() {
 }
 
 #[test]
+fn flags_that_end_a_matrix_in_its_middle_are_found() {
+    let found = |line: &str| {
+        let argv = words(line);
+        tool::recognize(&argv).unwrap().0.contradiction(&argv)
+    };
+    for line in [
+        "llama-bench -ctv q8_0 -fa 0",
+        "nice llama-bench -fa 1,0 -m x --cache-type-v f16,q4_0",
+        "llama-bench -ctv q8_0 --flash-attn off",
+    ] {
+        let told = found(line).unwrap();
+        assert!(told.contains("llama-bench gives up there"), "{line}: {told}");
+    }
+    for line in [
+        "llama-bench -ctv q8_0",
+        "llama-bench -ctv q8_0 -fa 1",
+        "llama-bench -ctv f16 -fa 0",
+        "llama-bench -ctk q8_0 -fa 0",
+        "llama-bench -ctv q8_0 -fa auto",
+    ] {
+        assert_eq!(found(line), None, "{line}");
+    }
+}
+
+#[test]
 fn models_are_those_that_the_command_line_names() {
     let models = |line: &str| -> Vec<PathBuf> {
         let argv = words(line);

@@ -9,9 +9,11 @@ use halo::archive::export::{self, Export, ExportError};
 use halo::archive::filter::{self, Filter, Listed};
 use halo::archive::{Archive, ArchiveError, RunDirectory, edit, files};
 use halo::cli::record::{self as cli, Action, Asked, Output};
+use halo::import;
 use halo::process::foreground;
 use halo::record::{self, Exit, RecordError, Request, mark, recover};
 use halo::report::terminal;
+use halo::run::manifest::Tags;
 use serde_json::json;
 
 mod campaign;
@@ -113,6 +115,7 @@ fn act(archive: &Archive, action: Action) -> anyhow::Result<ExitCode> {
         }
         Action::Prune { keep, is_dry_run } => remove(edit::surplus(archive, keep)?, is_dry_run),
         Action::Export(run, what) => export(&archive.find(&run)?, &what),
+        Action::Import(paths, tags) => import(archive, &paths, &tags),
         Action::Verify(runs) => verify(archive, &runs),
         Action::Recover(runs) => recover_runs(archive, &runs),
         Action::Reparse(runs) => {
@@ -186,6 +189,27 @@ fn remove(runs: Vec<RunDirectory>, is_dry_run: bool) -> anyhow::Result<ExitCode>
         } else {
             run.remove()?;
             print(&format!("removed {name}\n"))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn import(archive: &Archive, paths: &[PathBuf], tags: &Tags) -> anyhow::Result<ExitCode> {
+    archive.prepare()?;
+    let drafts = match import::read(archive, paths, tags) {
+        Ok(drafts) => drafts,
+        Err(refusals) => {
+            for refusal in refusals {
+                tell(&refusal.to_string());
+            }
+            return Ok(ExitCode::from(USAGE));
+        }
+    };
+    for draft in drafts {
+        let (name, manifest) = import::write(archive, draft)?;
+        print(&format!("{name}: {}, results {}\n", manifest.state, manifest.results))?;
+        for reason in manifest.failure.iter().chain(&manifest.unparsed) {
+            tell(reason);
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -53,6 +53,16 @@ pub(super) struct Arguments {
     pub(super) measures: bool,
     /// Whether it says which phase it is in.
     pub(super) says_progress: bool,
+    /// Types of the values in the KV cache.
+    pub(super) value_types: Vec<String>,
+    /// `-fa`: 0 and 1, or off, on and auto.
+    pub(super) flash_attention: Vec<String>,
+}
+
+/// A list of words between commas.
+fn words_of(list: &[u8]) -> Vec<String> {
+    let words = list.split(|byte| *byte == b',');
+    words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
 impl Arguments {
@@ -66,6 +76,8 @@ impl Arguments {
             measures_once: false,
             measures: true,
             says_progress: false,
+            value_types: Vec::new(),
+            flash_attention: Vec::new(),
         };
         let mut words = argv.iter().skip(program + 1).map(|word| word.as_bytes());
         while let Some(word) = words.next() {
@@ -83,6 +95,8 @@ impl Arguments {
                 }
                 "-oe" | "--output-err" => found.stderr = Format::named(value()),
                 "-r" | "--repetitions" => found.measures_once = value() == b"1",
+                "-ctv" | "--cache-type-v" => found.value_types.extend(words_of(value())),
+                "-fa" | "--flash-attn" => found.flash_attention.extend(words_of(value())),
                 "-m" | "--model" => {
                     let files = value().split(|byte| *byte == b',').filter(|file| !file.is_empty());
                     found.models.extend(files.map(|file| OsString::from_vec(file.to_vec()).into()));

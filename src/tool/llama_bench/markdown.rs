@@ -90,7 +90,7 @@ fn build_of(version: &str) -> Fields {
 }
 
 /// The numbers of tokens in `pp64+tg16 @ d256`.
-fn tokens(label: &str) -> Option<Fields> {
+pub(super) fn tokens(label: &str) -> Option<Fields> {
     let (kinds, depth) = label.split_once(" @ d").unwrap_or((label, "0"));
     let (prompt, generated) = match kinds.split_once("+tg") {
         Some((prompt, generated)) => (prompt.strip_prefix("pp")?, generated),

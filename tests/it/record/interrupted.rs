@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
+use halo::archive::RunDirectory;
 use halo::archive::journal::Reader;
 use halo::run::journal::Line;
 use halo::run::manifest::{Origin, State};
@@ -55,6 +56,8 @@ pub(crate) fn truth(run: &Path) -> Option<Truth> {
 /// Recovers what a kill left, and compares it with the journal's own truth.
 pub(crate) fn check_recovery(archive: &Archive) {
     let Some(run) = archive.runs().into_iter().next() else { return };
+    // What halo was about to start holds its lock, too, until it has become another program.
+    wait_until("nobody holds the lock", || !RunDirectory::at(&run).is_active());
     if !run.join("manifest.json").exists() {
         // It was never born; once it is old enough, recover clears it away.
         archive.print(&["recover"]);
