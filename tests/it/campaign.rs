@@ -2,7 +2,6 @@
 //! llama-bench (`fixtures/bin/llama-bench`), since most of its failures cannot be had here.
 
 mod backends;
-mod catalog;
 mod failures;
 mod interrupted;
 mod refusals;

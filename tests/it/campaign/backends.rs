@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use halo::plan::backend::{self, Capabilities};
+use halo::plan::backend;
 use halo::{command_line::container, tool};
 
 use super::{User, code, config, write};
@@ -105,32 +105,6 @@ fn a_campaign_goes_through_toolbox_podman_and_distrobox() {
 }
 
 #[test]
-fn paths_outside_home_get_the_prefix() {
-    let backends = backend::load(None).unwrap();
-    let toolbox = backends.iter().find(|backend| backend.name == "llama-vulkan-radv").unwrap();
-    let inside = |path: &str| toolbox.path_inside(Path::new(path)).display().to_string();
-    assert_eq!(inside("/data/models/x.gguf"), "/run/host/data/models/x.gguf");
-    assert_eq!(inside("/home/me/x.gguf"), "/home/me/x.gguf");
-    assert_eq!(inside("/homeless/x.gguf"), "/run/host/homeless/x.gguf");
-    let native = backends.iter().find(|backend| backend.name == "native").unwrap();
-    assert_eq!(native.path_inside(Path::new("/data/x")), Path::new("/data/x"));
-}
-
-#[test]
-fn flags_are_translated_for_the_version_that_is_there() {
-    let help = fs::read_to_string(fixtures().join("tools/llama-bench-help/b11434.txt")).unwrap();
-    let flags = Capabilities::of_help("x", &help).unwrap();
-    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    let translated = flags.translate(&words("-ngl 99 -mmp 0 -fa 1 -ub 512 -ctk q8_0")).unwrap();
-    assert_eq!(translated, words("-ngl 99 -lm none -fa on -ub 512 -ctk q8_0"));
-    assert!(flags.knows("--progress") && flags.knows("-oe") && !flags.knows("-mmp"));
-    // `mmap` stands in prose and values of that help, and is no flag of it.
-    let wrong = flags.translate(&words("-mmp 7 -dio 1")).unwrap_err();
-    assert_eq!(wrong.len(), 2, "{wrong:?}");
-    assert!(wrong[0].0.contains("backend x: its llama-bench knows no -mmp 7"));
-}
-
-#[test]
 fn backends_that_are_there_are_told_from_those_that_are_not() {
     let user = User::with_models(&[]);
     let output = user.program(&["backends", "--json"]).output().unwrap();
@@ -139,30 +113,4 @@ fn backends_that_are_there_are_told_from_those_that_are_not() {
     assert_eq!((&listed[0]["name"], &listed[0]["available"]), (&"native".into(), &true.into()));
     assert_eq!(listed[1]["available"], false);
     assert!(listed[1]["reason"].as_str().unwrap().contains("toolbox: no such program"));
-}
-
-#[test]
-fn a_damaged_file_of_backends_is_refused_with_its_line_and_key() {
-    let cases = [
-        ("[[backend]]\nnane = \"x\"", "line 2: backend 1: unknown field `nane`"),
-        (
-            "[[backend]]\nname = \"x\"\nkind = \"docker\"",
-            "line 3: backend \"x\": kind: unknown variant `docker`",
-        ),
-        ("[[backend]]\nname = \"x\"\nkind = \"native\"", "missing field `llama_bench`"),
-        (
-            "[[backend]]\nname = \"x\"\nkind = \"toolbox\"\nllama_bench = \"llama-bench\"",
-            "backend \"x\": container: name the container",
-        ),
-        ("[[backend]", "line 1"),
-    ];
-    let user = User::with_models(&["ok.gguf"]);
-    for (contents, expected) in cases {
-        write(&config(&user).join("backends.toml"), contents);
-        let output = user.run(&["ok.gguf"], &[]);
-        let told = text(&output.stderr);
-        assert_eq!(code(&output), 2, "{told}");
-        assert!(told.contains("backends.toml") && told.contains(expected), "{contents}: {told}");
-        assert_eq!(told.lines().count(), 1, "{told}");
-    }
 }
