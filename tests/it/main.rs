@@ -19,6 +19,7 @@ mod machine;
 #[cfg(feature = "record")]
 mod model;
 mod power;
+mod process_gpu;
 mod program;
 #[cfg(feature = "real-tests")]
 mod real;
