@@ -13,6 +13,7 @@ use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, statvfs};
 use crate::run::manifest::SCHEMA_VERSION;
 use crate::run::{JOURNAL, MANIFEST, Manifest};
 
+pub mod campaign;
 pub mod convert;
 pub mod edit;
 pub mod export;

@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,12 +18,13 @@ use crate::archive::{Archive, ArchiveError, Lock, RunDirectory};
 use crate::clock;
 use crate::command_line::container;
 use crate::config::Config;
-use crate::process::foreground::{self, Ended, Event, Signals, Task};
+use crate::process::foreground::{self, Ended, Event, Show, Signals, Task, Watch};
 use crate::root::Root;
 use crate::run::journal::{Header, Line, VERSION};
 use crate::run::manifest::{Kind, Manifest, State, Tags};
-use crate::run::{JOURNAL, RAW};
-use crate::sample::Sampler;
+use crate::run::{Cell, JOURNAL, RAW};
+use crate::sample::{Sampler, Snapshot};
+use crate::tool::{Phase, Tool};
 
 mod close;
 mod inhibit;
@@ -41,6 +42,7 @@ pub mod secret;
 use inhibit::Inhibition;
 use journal::Journal;
 use preflight::Prepared;
+pub use preflight::find_program;
 use sampling::Sampling;
 
 /// The exit code where halo itself failed.
@@ -67,10 +69,23 @@ pub struct Request {
     pub lead: Duration,
     /// Whether model files are hashed.
     pub hash_model: bool,
+    /// The campaign that the run is a cell of.
+    pub campaign: Option<Membership>,
     /// Where the run is archived.
     pub archive: Archive,
     /// Which sources are read, and where.
     pub config: Config,
+}
+
+/// Of which campaign a run is a cell.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    /// The campaign's name.
+    pub campaign: String,
+    /// The cell.
+    pub cell: Cell,
+    /// The model's file on this machine; the command may see it elsewhere.
+    pub file: PathBuf,
 }
 
 /// Something that was refused before anything ran. Its text is one line.
@@ -109,28 +124,51 @@ pub enum Exit {
 pub fn record(request: &Request) -> Result<Exit, RecordError> {
     let prepared = preflight::check(request)?;
     let mut signals = Signals::catch()?;
-    let mut recording = Recording::begin(request, &prepared)?;
+    let recording = Recording::begin(request, &prepared, None)?;
     say(&recording.greeting(request, &prepared));
-    let ended = match wait(request.lead, &mut signals) {
-        Some(signal) => {
-            let ended = Ended { signal: Some(signal), ..Ended::default() };
-            recording.remember_end(&ended, Some(signal));
-            ended
-        }
-        None => recording.run(&prepared, &mut signals).unwrap_or_else(|error| {
-            let program = prepared.plan.argv.first().map(|p| p.display().to_string());
-            let problem = format!("{}: {error}", program.unwrap_or_default());
-            recording.manifest.problems.push(problem);
-            let ended = Ended::default();
-            recording.remember_end(&ended, None);
-            ended
-        }),
-    };
-    // What never ran has left nothing to settle.
-    if recording.manifest.command.started.is_some() {
-        wait(request.lead, &mut signals);
+    let recorded = recording.conclude(request, &prepared, &mut signals);
+    for line in &recorded.farewell {
+        say(line);
     }
-    Ok(recording.finish(&ended))
+    Ok(recorded.exit)
+}
+
+/// Records a command whose output nobody sees: a cell of a campaign. The signals are caught by
+/// the campaign, so that none is lost between its cells.
+///
+/// # Errors
+///
+/// What was refused before anything ran, and what halo could not do.
+pub fn record_cell(
+    request: &Request,
+    signals: &mut Signals,
+    watcher: Arc<dyn Watcher>,
+) -> Result<Recorded, RecordError> {
+    let prepared = preflight::check(request)?;
+    let recording = Recording::begin(request, &prepared, Some(watcher))?;
+    Ok(recording.conclude(request, &prepared, signals))
+}
+
+/// Told what happens while a command is recorded.
+pub trait Watcher: Send + Sync {
+    /// The tool says that it began something, or ended it.
+    fn phase(&self, phase: &Phase);
+
+    /// The machine was sampled.
+    fn sample(&self, snapshot: &Snapshot);
+}
+
+/// A run that is archived.
+#[derive(Debug)]
+pub struct Recorded {
+    /// How halo shall end after it.
+    pub exit: Exit,
+    /// The name of its directory.
+    pub name: String,
+    /// What it is.
+    pub manifest: Manifest,
+    /// What the user is told of its end.
+    pub farewell: Vec<String>,
 }
 
 /// Says something to the user.
@@ -164,13 +202,19 @@ struct Recording {
     root: Arc<Root>,
     /// What is executed: the command of the plan, with variables where a container needs them.
     argv: Vec<OsString>,
+    /// Who sees what happens instead of the user.
+    watcher: Option<Arc<dyn Watcher>>,
     inhibition: Option<Inhibition>,
     _lock: Lock,
 }
 
 impl Recording {
     /// Makes the run directory and begins to sample.
-    fn begin(request: &Request, prepared: &Prepared) -> Result<Self, RecordError> {
+    fn begin(
+        request: &Request,
+        prepared: &Prepared,
+        watcher: Option<Arc<dyn Watcher>>,
+    ) -> Result<Self, RecordError> {
         let root = Arc::new(request.config.path.root());
         let sampler = Arc::new(Sampler::start(&request.config, &root)?);
         let started = Timestamp::now();
@@ -198,7 +242,13 @@ impl Recording {
         }));
         let (for_thread, its_journal) = (Arc::clone(&sampler), Arc::clone(&journal));
         journal.sync()?;
-        let sampling = Sampling::start(for_thread, its_journal, request.interval)?;
+        let its_watcher = watcher.clone();
+        let see = move |snapshot: &Snapshot| {
+            if let Some(watcher) = &its_watcher {
+                watcher.sample(snapshot);
+            }
+        };
+        let sampling = Sampling::start(for_thread, its_journal, request.interval, see)?;
 
         let inhibition = Inhibition::begin(directory.name());
         manifest.environment_at_start = probe::at_start(request, &root, &sampler);
@@ -211,9 +261,39 @@ impl Recording {
             sampler,
             root,
             argv,
+            watcher,
             inhibition,
             _lock: lock,
         })
+    }
+
+    /// Runs the command and closes the run.
+    fn conclude(
+        mut self,
+        request: &Request,
+        prepared: &Prepared,
+        signals: &mut Signals,
+    ) -> Recorded {
+        let ended = match wait(request.lead, signals) {
+            Some(signal) => {
+                let ended = Ended { signal: Some(signal), ..Ended::default() };
+                self.remember_end(&ended, Some(signal));
+                ended
+            }
+            None => self.run(prepared, signals).unwrap_or_else(|error| {
+                let program = prepared.plan.argv.first().map(|p| p.display().to_string());
+                let problem = format!("{}: {error}", program.unwrap_or_default());
+                self.manifest.problems.push(problem);
+                let ended = Ended::default();
+                self.remember_end(&ended, None);
+                ended
+            }),
+        };
+        // What never ran has left nothing to settle.
+        if self.manifest.command.started.is_some() {
+            wait(request.lead, signals);
+        }
+        self.finish(&ended)
     }
 
     /// What the user is told before the command runs.
@@ -224,13 +304,10 @@ impl Recording {
         if !request.lead.is_zero() {
             let _ = write!(text, "; the machine alone for {:?} first", request.lead);
         }
-        let note = match &prepared.plan.note {
-            None if prepared.tool.is_none() && request.kind == Kind::Benchmark => {
-                Some("halo does not know this tool, so its output is kept and not read")
-            }
-            note => note.as_deref(),
-        };
-        if let Some(note) = note {
+        if prepared.tool.is_none() && request.kind == Kind::Benchmark {
+            text += "; halo does not know this tool, so its output is kept and not read";
+        }
+        for note in &prepared.plan.notes {
             text += "; ";
             text += note;
         }
@@ -249,7 +326,11 @@ impl Recording {
             ],
             stdout: raw("stdout")?,
             stderr: raw("stderr")?,
-            hidden: prepared.plan.hidden,
+            show: Show {
+                is_shown: self.watcher.is_none(),
+                hidden: prepared.plan.hidden.clone(),
+                watch: self.watch(prepared.tool),
+            },
         };
         let mut asked_to_end = None;
         self.manifest.command.started = Some(Timestamp::now());
@@ -272,13 +353,27 @@ impl Recording {
         Ok(ended)
     }
 
+    /// Turns what the tool says of its progress into marks.
+    fn watch(&self, tool: Option<&'static dyn Tool>) -> Watch {
+        let journal = Arc::clone(&self.journal);
+        let watcher = self.watcher.clone();
+        Arc::new(move |line| {
+            if let Some(phase) = tool.and_then(|tool| tool.phase(line)) {
+                if let Some(watcher) = &watcher {
+                    watcher.phase(&phase);
+                }
+                journal.mark_of_tool(phase.name, phase.attributes);
+            }
+        })
+    }
+
     /// Remembers how the command ended: in the manifest, and in the journal for a recovery.
     fn remember_end(&mut self, ended: &Ended, asked_to_end: Option<i32>) {
         close::mark_end(&self.journal, &mut self.manifest.command, ended, asked_to_end);
     }
 
     /// Takes the last samples and closes the run.
-    fn finish(mut self, ended: &Ended) -> Exit {
+    fn finish(mut self, ended: &Ended) -> Recorded {
         self.sampling.finish();
         self.manifest.environment_at_end = Some(probe::at_end(&self.root, &self.sampler));
         let was_held = self.inhibition.take().is_some_and(|mut held| held.has_held());
@@ -295,22 +390,22 @@ impl Recording {
         self.manifest.problems.extend(failures.into_iter().flatten().map(ToString::to_string));
         self.manifest.problems.extend(ended.losses.iter().cloned());
         let closed = close::close(&self.directory, &mut self.manifest);
-        for line in close::farewell(&self.directory, &self.manifest) {
-            say(&line);
-        }
-        if let Err(error) = closed {
-            say(&format!(
-                "{error}; the journal is kept: make room, then `halo-record recover {}`",
-                self.directory.name()
-            ));
-            return Exit::Code(exit_code(ended).filter(|code| *code != 0).unwrap_or(FAULT));
-        }
-        match (ended.signal, self.manifest.state) {
-            (Some(signal), _) => Exit::Signal(signal),
+        let mut farewell = close::farewell(&self.directory, &self.manifest);
+        let exit = match (&closed, ended.signal, self.manifest.state) {
+            (Err(error), ..) => {
+                farewell.push(format!(
+                    "{error}; the journal is kept: make room, then `halo-record recover {}`",
+                    self.directory.name()
+                ));
+                Exit::Code(exit_code(ended).filter(|code| *code != 0).unwrap_or(FAULT))
+            }
+            (Ok(()), Some(signal), _) => Exit::Signal(signal),
             // It exited with 0, and its own output says that it failed.
-            (None, State::Failed) if ended.exit_code == Some(0) => Exit::Code(1),
-            (None, _) => Exit::Code(exit_code(ended).unwrap_or(FAULT)),
-        }
+            (Ok(()), None, State::Failed) if ended.exit_code == Some(0) => Exit::Code(1),
+            (Ok(()), None, _) => Exit::Code(exit_code(ended).unwrap_or(FAULT)),
+        };
+        let name = self.directory.name().to_owned();
+        Recorded { exit, name, manifest: self.manifest, farewell }
     }
 }
 

@@ -1,3 +1,4 @@
 //! What people see of runs. Nothing here opens a file.
 
+pub mod campaign;
 pub mod terminal;

@@ -4,11 +4,15 @@
 //! a run; its format is a promise, so a field is added with a default and none changes its meaning.
 
 pub mod brief;
+pub mod campaign;
+pub mod cell;
 pub mod environment;
 pub mod journal;
 pub mod manifest;
 
 pub use brief::Brief;
+pub use campaign::Campaign;
+pub use cell::Cell;
 pub use environment::Environment;
 pub use manifest::Manifest;
 

@@ -32,6 +32,10 @@ pub trait Tool: Sync {
     /// The model files that the command line names.
     fn models(&self, argv: &[OsString]) -> Vec<PathBuf>;
 
+    /// What a line that the program prints, on either output, says of its progress. It is asked
+    /// while the program runs.
+    fn phase(&self, line: &[u8]) -> Option<Phase>;
+
     /// Reads what the program printed.
     fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError>;
 }
@@ -43,11 +47,20 @@ pub struct Plan {
     pub argv: Vec<OsString>,
     /// Where in it the tool's program stands.
     pub program: usize,
-    /// Whether a line of standard error is for halo and not for the screen; the line's beginning,
-    /// as `{"build_commit"`. It is archived all the same.
-    pub hidden: Option<&'static str>,
-    /// What was added, for the user: one sentence.
-    pub note: Option<String>,
+    /// Lines of standard error that are for halo and not for the screen, by their beginnings, as
+    /// `{"build_commit"`. They are archived all the same.
+    pub hidden: Vec<&'static str>,
+    /// What was added, for the user: one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Something that a tool begins or has ended, as it says itself: a mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phase {
+    /// As `prompt` or `generation`.
+    pub name: &'static str,
+    /// More about it, as the number of the repetition.
+    pub attributes: BTreeMap<String, String>,
 }
 
 /// What a program printed.

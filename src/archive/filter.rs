@@ -50,6 +50,8 @@ pub struct Filter {
     pub model: Option<String>,
     /// The tool.
     pub tool: Option<String>,
+    /// The campaign's name.
+    pub campaign: Option<String>,
     /// The state.
     pub state: Option<State>,
     /// Not before.
@@ -71,6 +73,7 @@ impl Filter {
         self.tags.iter().all(has_tag)
             && self.model.as_ref().is_none_or(has_model)
             && self.tool.as_ref().is_none_or(|tool| run.tool.name == *tool)
+            && self.campaign.as_ref().is_none_or(|name| run.campaign.as_ref() == Some(name))
             && self.state.is_none_or(|state| run.state == state)
             && self.since.is_none_or(|since| run.started >= since)
             && self.until.is_none_or(|until| run.started <= until)

@@ -12,15 +12,27 @@ use jiff::Timestamp;
 use super::{UsageError, one_line};
 use crate::archive::export::Export;
 use crate::archive::{Archive, filter::Filter};
+use crate::campaign::New;
+use crate::config::Config;
+use crate::plan::catalog::Category;
 use crate::record::Request;
+use crate::run::campaign;
 use crate::run::manifest::{Kind, State, Tags};
 
 mod exporting;
+mod models;
 mod recording;
+mod sweep;
 mod values;
 
 pub use exporting::Format;
-use recording::Recording;
+use models::{Backends, Models};
+use recording::{Command, Machine, Recording};
+use sweep::{Resume, Sweep};
+
+const BENCHMARK_USAGE: &str = "halo-record benchmark [OPTIONS] -- COMMAND [ARGUMENT]...
+       halo-record benchmark [OPTIONS] --models LIST [--kv-types LIST]...
+       halo-record benchmark --resume CAMPAIGN [--retry-failed]";
 
 /// Records benchmarks with what the machine did meanwhile, and keeps them
 #[derive(Debug, Parser)]
@@ -48,12 +60,30 @@ struct Line {
 
 #[derive(Debug, Subcommand)]
 enum Subcommands {
-    /// Record a benchmark
-    #[command(override_usage = "halo-record benchmark [OPTIONS] -- COMMAND [ARGUMENT]...")]
-    Benchmark(Recording),
+    /// Record a benchmark, or a campaign of them
+    #[command(override_usage = BENCHMARK_USAGE, after_help = sweep::HELP)]
+    Benchmark {
+        #[command(flatten)]
+        recording: Recording,
+        #[command(flatten)]
+        sweep: Box<Sweep>,
+        #[command(flatten)]
+        resume: Resume,
+        #[command(flatten)]
+        command: Command,
+    },
     /// Record any command
     #[command(override_usage = "halo-record run [OPTIONS] -- COMMAND [ARGUMENT]...")]
-    Run(Recording),
+    Run {
+        #[command(flatten)]
+        recording: Recording,
+        #[command(flatten)]
+        command: Command,
+    },
+    /// Show the models that are known, and which are there and fit
+    Models(Models),
+    /// Show the backends that are known, and which are there
+    Backends(Backends),
     /// Add a mark to the run that is being recorded
     Mark {
         /// What happened
@@ -73,7 +103,7 @@ enum Subcommands {
         #[arg(long)]
         json: bool,
     },
-    /// Show a run
+    /// Show a run or a campaign
     Show {
         #[command(flatten)]
         run: Run,
@@ -179,6 +209,9 @@ struct FilterFlags {
     /// Runs of this tool
     #[arg(long)]
     tool: Option<String>,
+    /// Runs of this campaign
+    #[arg(long)]
+    campaign: Option<String>,
     /// Runs in this state
     #[arg(long, value_parser = values::state)]
     state: Option<State>,
@@ -195,10 +228,42 @@ struct FilterFlags {
 pub enum Asked {
     /// Record a command.
     Record(Box<Request>),
+    /// Plan a campaign and run it.
+    Campaign(Box<New>),
+    /// Go on with a campaign.
+    Resume {
+        /// Where it is.
+        archive: Archive,
+        /// Which one.
+        campaign: String,
+        /// Whether cells that failed are run again.
+        is_retrying: bool,
+    },
+    /// Show models.
+    Models(Box<ShownModels>, Output),
+    /// Show backends: the user's own file of them.
+    Backends(Option<PathBuf>, Output),
     /// Do something with the archive.
     Archive(Archive, Action),
     /// Print a text.
     Print(String),
+}
+
+/// Which models are shown.
+#[derive(Debug)]
+pub struct ShownModels {
+    /// Parts of their names, or files.
+    pub models: Vec<String>,
+    /// Their categories.
+    pub categories: Vec<Category>,
+    /// The largest, in GB.
+    pub max_size: Option<f64>,
+    /// The user's own catalog.
+    pub catalog: Option<PathBuf>,
+    /// Where files are looked for.
+    pub directories: Vec<PathBuf>,
+    /// The machine that they shall fit.
+    pub config: Config,
 }
 
 /// What to do with the archive.
@@ -270,10 +335,24 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
     }
     let archive = Archive::choose(line.archive).map_err(|error| UsageError(error.to_string()))?;
     let action = match line.command {
-        Subcommands::Benchmark(recording) => {
-            return recording::request(Kind::Benchmark, recording, archive);
+        Subcommands::Benchmark { recording, sweep, resume, command } => {
+            if let Some(campaign) = resume.resume {
+                let is_retrying = resume.retry_failed;
+                return Ok(Asked::Resume { archive, campaign, is_retrying });
+            }
+            if sweep.is_asked() {
+                let new = sweep.campaign(&recording, &command, archive)?;
+                return Ok(Asked::Campaign(Box::new(new)));
+            }
+            return recording.request(Kind::Benchmark, command, archive);
         }
-        Subcommands::Run(recording) => return recording::request(Kind::Run, recording, archive),
+        Subcommands::Run { recording, command } => {
+            return recording.request(Kind::Run, command, archive);
+        }
+        Subcommands::Models(models) => return shown(models),
+        Subcommands::Backends(backends) => {
+            return Ok(Asked::Backends(backends.backends_file, output(backends.json)));
+        }
         Subcommands::Mark { name, attributes, run } => {
             Action::Mark { name, attributes: attributes.into_iter().collect(), run }
         }
@@ -296,6 +375,27 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
     Ok(Asked::Archive(archive, action))
 }
 
+fn shown(flags: Models) -> Result<Asked, UsageError> {
+    let models = ShownModels {
+        models: flags.names,
+        categories: flags.category,
+        max_size: flags.max_size,
+        catalog: flags.catalog,
+        directories: flags.directories,
+        config: flags.machine.config()?,
+    };
+    Ok(Asked::Models(Box::new(models), output(flags.json)))
+}
+
+/// The configuration with which a campaign goes on.
+///
+/// # Errors
+///
+/// Where its file is not there any more or was changed so that it cannot be used.
+pub fn config_of(recording: &campaign::Recording) -> Result<Config, UsageError> {
+    Machine::from(recording).config()
+}
+
 fn output(json: bool) -> Output {
     if json { Output::Json } else { Output::Text }
 }
@@ -306,6 +406,7 @@ impl From<FilterFlags> for Filter {
             tags: flags.tags,
             model: flags.model,
             tool: flags.tool,
+            campaign: flags.campaign,
             state: flags.state,
             since: flags.since,
             until: flags.until,

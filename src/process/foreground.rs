@@ -15,6 +15,7 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::{Cause, Origin};
 
+pub use super::tee::{Show, Watch};
 use super::tee::{Stream, Tee};
 use super::terminal::Terminal;
 
@@ -32,8 +33,8 @@ pub struct Task<'a> {
     pub stdout: File,
     /// Where its standard error is copied to.
     pub stderr: File,
-    /// Lines of standard error that begin like this are copied and not shown.
-    pub hidden: Option<&'static str>,
+    /// What becomes of both beside that.
+    pub show: Show,
 }
 
 /// A change in the command's life, told while it runs.
@@ -109,7 +110,7 @@ pub fn run(
     started: impl FnOnce(),
     mut tell: impl FnMut(Event),
 ) -> io::Result<Ended> {
-    let mut terminal = Terminal::open()?;
+    let mut terminal = if task.show.is_shown { Terminal::open()? } else { None };
     let (child, tee) = spawn(task, terminal.as_mut())?;
     started();
     let mut status = None;
@@ -210,15 +211,20 @@ fn spawn(task: Task<'_>, terminal: Option<&mut Terminal>) -> io::Result<(Pid, Te
     };
     let mut command = Command::new(program);
     command.args(arguments).envs(task.variables.iter().copied());
-    let (stderr, stderr_of_command) = output_like(io::stderr())?;
+    let (stderr, stderr_of_command) =
+        if task.show.is_shown { output_like(io::stderr())? } else { pipe()? };
     let (child, stdout) = if let Some(terminal) = terminal {
         terminal.spawn(command, stderr_of_command)?
     } else {
-        let (reader, writer) = io::pipe()?;
-        (command.stdout(writer).stderr(stderr_of_command).spawn()?, reader.into())
+        if !task.show.is_shown {
+            command.stdin(Stdio::null());
+        }
+        let (reader, writer) = pipe()?;
+        (command.stdout(writer).stderr(stderr_of_command).spawn()?, reader)
     };
-    let stderr = Stream::new("stderr", stderr, task.stderr, task.hidden);
-    let stdout = Stream::new("stdout", stdout, task.stdout, None);
+    let stdout_show = Show { hidden: Vec::new(), ..task.show.clone() };
+    let stderr = Stream::new("stderr", stderr, task.stderr, task.show);
+    let stdout = Stream::new("stdout", stdout, task.stdout, stdout_show);
     let tee = Tee::start(stdout, stderr)?;
     let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     Ok((id.ok_or(io::ErrorKind::InvalidData)?, tee))
@@ -230,6 +236,11 @@ fn output_like(own: impl AsFd) -> io::Result<(OwnedFd, Stdio)> {
     if let Some((master, slave)) = Terminal::twin_of(own)? {
         return Ok((master, slave.into()));
     }
+    pipe()
+}
+
+/// A way out of the command that is no terminal, with the end that halo reads.
+fn pipe() -> io::Result<(OwnedFd, Stdio)> {
     let (reader, writer) = io::pipe()?;
     Ok((reader.into(), writer.into()))
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,6 +15,34 @@ use super::terminal;
 /// ever.
 const SILENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
+/// The longest line that is told whole; of a longer one only the beginning is.
+const LONGEST_LINE: usize = 64 * 1024;
+
+/// Told every line that a command prints, without its end, when it is whole.
+pub type Watch = Arc<dyn Fn(&[u8]) + Send + Sync>;
+
+/// What becomes of a command's output beside being copied into files.
+#[derive(Clone)]
+pub struct Show {
+    /// Whether it is passed on to halo's own output.
+    pub is_shown: bool,
+    /// Lines of standard error that begin so are not passed on.
+    pub hidden: Vec<&'static str>,
+    /// Who is told the lines of both.
+    pub watch: Watch,
+}
+
+impl std::fmt::Debug for Show {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { is_shown, hidden, watch: _ } = self;
+        formatter
+            .debug_struct("Show")
+            .field("is_shown", is_shown)
+            .field("hidden", hidden)
+            .finish_non_exhaustive()
+    }
+}
+
 /// One of a command's two outputs.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -21,10 +50,12 @@ pub(super) struct Stream {
     /// None once it is at its end, or its reader is.
     output: Option<File>,
     copy: Option<File>,
-    hidden: Option<&'static str>,
+    show: Show,
     /// The beginning of a line of which it cannot be told yet whether it is hidden.
     held: Vec<u8>,
     position: Position,
+    /// The line that is being printed.
+    line: Vec<u8>,
     /// A carriage return that may belong to a line feed.
     carriage_return: bool,
     losses: Vec<String>,
@@ -39,19 +70,15 @@ enum Position {
 }
 
 impl Stream {
-    pub(super) fn new(
-        name: &'static str,
-        output: OwnedFd,
-        copy: File,
-        hidden: Option<&'static str>,
-    ) -> Self {
+    pub(super) fn new(name: &'static str, output: OwnedFd, copy: File, show: Show) -> Self {
         Self {
             name,
             output: Some(output.into()),
             copy: Some(copy),
-            hidden,
+            show,
             held: Vec::new(),
             position: Position::Start,
+            line: Vec::new(),
             carriage_return: false,
             losses: Vec::new(),
         }
@@ -74,11 +101,12 @@ impl Stream {
         let bytes = &buffer[..length];
         let is_altered = terminal::adds_carriage_returns(output);
         self.keep(bytes, is_altered);
-        if self.hidden.is_some() {
+        self.tell(bytes);
+        if self.show.hidden.is_empty() {
+            self.show(bytes);
+        } else {
             let shown = self.without_hidden(bytes);
             self.show(&shown);
-        } else {
-            self.show(bytes);
         }
     }
 
@@ -107,7 +135,22 @@ impl Stream {
         }
     }
 
+    /// Tells the lines that are whole.
+    fn tell(&mut self, bytes: &[u8]) {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let room = LONGEST_LINE - self.line.len();
+            self.line.extend(&part[..part.len().min(room)]);
+            if part.ends_with(b"\n") {
+                (self.show.watch)(self.line.trim_ascii_end());
+                self.line.clear();
+            }
+        }
+    }
+
     fn show(&mut self, bytes: &[u8]) {
+        if !self.show.is_shown {
+            return;
+        }
         let shown = match self.name {
             "stdout" => io::stdout().lock().write_all(bytes).and_then(|()| io::stdout().flush()),
             _ => io::stderr().lock().write_all(bytes),
@@ -120,16 +163,16 @@ impl Stream {
 
     /// The bytes that belong to lines which are shown.
     fn without_hidden(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let Some(hidden) = self.hidden.map(str::as_bytes) else { return bytes.to_vec() };
         let mut shown = Vec::with_capacity(bytes.len());
         for &byte in bytes {
             match self.position {
                 Position::Start => {
                     self.held.push(byte);
-                    if hidden == self.held {
+                    let hidden = || self.show.hidden.iter().map(|begin| begin.as_bytes());
+                    if hidden().any(|begin| begin == self.held) {
                         self.held.clear();
                         self.position = Position::InHidden;
-                    } else if !hidden.starts_with(&self.held) {
+                    } else if !hidden().any(|begin| begin.starts_with(&self.held)) {
                         shown.append(&mut self.held);
                         self.position = Position::InShown;
                     }

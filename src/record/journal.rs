@@ -51,7 +51,16 @@ impl Journal {
     pub(super) fn mark<const N: usize>(&self, name: &str, attributes: [(&str, String); N]) {
         let attributes: BTreeMap<String, String> =
             attributes.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        let mark = Mark { at: clock::now(), by: By::Halo, name: name.to_owned(), attributes };
+        self.add(By::Halo, name, attributes);
+    }
+
+    /// Adds something that the tool said.
+    pub(super) fn mark_of_tool(&self, name: &str, attributes: BTreeMap<String, String>) {
+        self.add(By::Tool, name, attributes);
+    }
+
+    fn add(&self, by: By, name: &str, attributes: BTreeMap<String, String>) {
+        let mark = Mark { at: clock::now(), by, name: name.to_owned(), attributes };
         self.append(&Line::Mark(mark));
     }
 

@@ -61,6 +61,15 @@ pub fn describe(file: &Path, hash: bool, cache: Option<&Path>) -> Description {
     Description { model, problems }
 }
 
+/// The size of a model file in bytes, all parts of a split one together, and how many parts it has.
+///
+/// # Errors
+///
+/// Where it or a part of it is not there, with the path.
+pub fn size(file: &Path) -> Result<(u64, usize), String> {
+    Parts::of(file).map(|parts| (parts.bytes, parts.paths.len()))
+}
+
 /// Where hashes are remembered: `model-hashes.json` below the cache directory, as `XDG_CACHE_HOME`
 /// and `HOME` tell.
 pub fn cache_path(xdg_cache_home: Option<&OsStr>, home: Option<&OsStr>) -> Option<PathBuf> {

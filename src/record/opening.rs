@@ -55,7 +55,8 @@ pub(super) fn manifest(
         id: uuid::Uuid::now_v7().to_string(),
         name: directory.name().to_owned(),
         kind: request.kind,
-        campaign: None,
+        campaign: request.campaign.as_ref().map(|of| of.campaign.clone()),
+        cell: request.campaign.as_ref().map(|of| of.cell.clone()),
         origin: Origin::Recorded,
         state: State::Running,
         results: Results::None,
@@ -84,10 +85,7 @@ pub(super) fn manifest(
         sampling: None,
         verdict: None,
         files: Vec::new(),
-        recorder: Recorder {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            revision: env!("HALO_REVISION").to_owned(),
-        },
+        recorder: Recorder::this(),
         environment_at_start: Environment::default(),
         environment_at_end: None,
     }
@@ -99,7 +97,8 @@ pub(super) fn models(
     prepared: &Prepared,
     problems: &mut Vec<String>,
 ) -> Vec<Model> {
-    let files = prepared.tool.map(|tool| tool.models(&prepared.plan.argv)).unwrap_or_default();
+    let named = || prepared.tool.map(|tool| tool.models(&prepared.plan.argv)).unwrap_or_default();
+    let files = request.campaign.as_ref().map_or_else(named, |of| vec![of.file.clone()]);
     let (cache_home, home) = (std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"));
     let cache = model::cache_path(cache_home.as_deref(), home.as_deref());
     let described = files.iter().map(|file| {

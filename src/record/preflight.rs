@@ -39,8 +39,8 @@ pub(super) fn check(request: &Request) -> Result<Prepared, Refusal> {
     let mut plan = Plan {
         argv,
         program: recognized.map_or(0, |(_, program)| program),
-        hidden: None,
-        note: None,
+        hidden: Vec::new(),
+        notes: Vec::new(),
     };
     if let Some((tool, program)) = recognized {
         let help = help_of(&request.argv[..=program]);
@@ -62,7 +62,7 @@ fn help_of(argv: &[OsString]) -> Option<String> {
 }
 
 /// Where a program is, as the system would find it.
-pub(super) fn find_program(name: impl AsRef<OsStr>) -> Option<PathBuf> {
+pub fn find_program(name: impl AsRef<OsStr>) -> Option<PathBuf> {
     let name = name.as_ref();
     let is_program = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
     if name.as_bytes().contains(&b'/') {

@@ -28,10 +28,11 @@ impl Sampling {
         sampler: Arc<Sampler>,
         journal: Arc<Journal>,
         interval: Duration,
+        see: impl Fn(&Snapshot) + Send + 'static,
     ) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::Builder::new().name("sampling".to_owned()).spawn(move || {
-            let mut series = Series::default();
+            let mut series = Series::new(Box::new(see));
             let mut schedule = Schedule::begin(interval);
             loop {
                 let due = schedule.due;
@@ -92,8 +93,9 @@ impl Schedule {
 type Labels = Box<[Box<str>]>;
 
 /// The series that the journal knows, and what was read last.
-#[derive(Debug, Default)]
 struct Series {
+    /// Who is shown every sample.
+    see: Box<dyn Fn(&Snapshot) + Send>,
     numbers: HashMap<&'static str, Vec<(Labels, u32)>>,
     count: u32,
     /// When a source was asked.
@@ -103,6 +105,10 @@ struct Series {
 }
 
 impl Series {
+    fn new(see: Box<dyn Fn(&Snapshot) + Send>) -> Self {
+        Self { see, numbers: HashMap::new(), count: 0, asked: HashMap::new(), read: HashMap::new() }
+    }
+
     /// Takes a sample, and says whether the journal took it.
     fn sample(&mut self, sampler: &Sampler, journal: &Journal, timing: Timing) -> bool {
         let began = Instant::now();
@@ -115,6 +121,7 @@ impl Series {
         let mut new = NewSeries { first: self.count, series: Vec::new() };
         match sampler.read_now(|source| self.is_due(source, began)) {
             Ok(snapshot) => {
+                (self.see)(&snapshot);
                 self.collect(&snapshot, &mut tick, &mut new);
                 for state in snapshot.states() {
                     self.asked.insert(state.source.name, began);

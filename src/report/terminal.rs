@@ -163,15 +163,20 @@ fn figures(summary: &[Summary]) -> String {
             figure.unit.clone(),
         ]);
     }
-    for column in [3, 4, 5] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    align_right(&mut table, &[3, 4, 5]);
     trimmed(&table)
 }
 
-fn plain_table(columns: &[&str]) -> Table {
+/// Puts the cells of some columns to the right, as numbers stand.
+pub(super) fn align_right(table: &mut Table, columns: &[usize]) {
+    for column in columns {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+pub(super) fn plain_table(columns: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(columns.iter().copied());
@@ -181,7 +186,7 @@ fn plain_table(columns: &[&str]) -> Table {
     table
 }
 
-fn trimmed(table: &Table) -> String {
+pub(super) fn trimmed(table: &Table) -> String {
     table.lines().flat_map(|line| [line.trim_end().to_owned(), "\n".to_owned()]).collect()
 }
 
@@ -201,7 +206,7 @@ fn short(figure: &Summary) -> String {
 }
 
 /// A number with four digits that count, or more where it is larger.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let digits: usize = match value.abs() {
         v if v >= 1000.0 => 0,
         v if v >= 100.0 => 1,
@@ -212,7 +217,7 @@ fn number(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match bytes as f64 {
         large if bytes >= 1 << 30 => format!("{:.2} GiB", large / f64::from(1 << 30)),
         small => format!("{:.2} MiB", small / f64::from(1 << 20)),

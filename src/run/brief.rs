@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Cell;
 use super::manifest::{Kind, Manifest, Results, State, Summary, Tags, Tool, Verdict};
 
 /// What a run is, in short.
@@ -17,6 +18,9 @@ pub struct Brief {
     /// The campaign that it is a cell of.
     #[serde(default)]
     pub campaign: Option<String>,
+    /// That cell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<Cell>,
     /// How far it got.
     pub state: State,
     /// Whether results were found.
@@ -60,6 +64,7 @@ impl From<&Manifest> for Brief {
             id: manifest.id.clone(),
             kind: manifest.kind,
             campaign: manifest.campaign.clone(),
+            cell: manifest.cell.clone(),
             state: manifest.state,
             results: manifest.results,
             started: manifest.started,

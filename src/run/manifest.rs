@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Environment;
+use super::{Cell, Environment};
 
 /// The version of the archive's format that this halo writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -28,6 +28,9 @@ pub struct Manifest {
     /// The campaign that the run is a cell of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub campaign: Option<String>,
+    /// That cell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<Cell>,
     /// Where the samples came from.
     pub origin: Origin,
     /// How far it got.
@@ -315,4 +318,14 @@ pub struct Recorder {
     pub version: String,
     /// The revision of its source; empty where that is not known.
     pub revision: String,
+}
+
+impl Recorder {
+    /// This halo.
+    pub fn this() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: env!("HALO_REVISION").to_owned(),
+        }
+    }
 }

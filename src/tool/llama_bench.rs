@@ -6,17 +6,19 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::{Outputs, ParseError, Parsed, Plan, Tool};
+use super::{Outputs, ParseError, Parsed, Phase, Plan, Tool};
 use crate::command_line;
 use arguments::{Arguments, Format};
 use output::Output;
 
 mod arguments;
 mod csv;
+mod failure;
 mod json;
 mod label;
 mod markdown;
 mod output;
+mod phase;
 mod results;
 mod sql;
 
@@ -41,12 +43,16 @@ impl Tool for LlamaBench {
 
     fn prepare(&self, plan: &mut Plan, help: Option<&str>) {
         let arguments = Arguments::of(&plan.argv, plan.program);
-        if !arguments.measures || arguments.has_repetitions() || arguments.stderr.is_some() {
+        if !arguments.measures {
+            return;
+        }
+        add_progress(plan, &arguments, help);
+        if arguments.has_repetitions() || arguments.stderr.is_some() {
             return;
         }
         let (flag, note) = match help.map(format_for_stderr) {
             Some(Some(Format::JsonLines)) => {
-                plan.hidden = Some(json::BEGIN);
+                plan.hidden.push(json::BEGIN);
                 let note = "halo added -oe jsonl, which prints every repetition on standard \
                             error; those lines are archived and not shown";
                 (Some("jsonl"), note)
@@ -70,7 +76,11 @@ impl Tool for LlamaBench {
         if let Some(format) = flag {
             plan.argv.extend(["-oe".into(), format.into()]);
         }
-        plan.note = Some(note.to_owned());
+        plan.notes.push(note.to_owned());
+    }
+
+    fn phase(&self, line: &[u8]) -> Option<Phase> {
+        phase::of(line)
     }
 
     fn models(&self, argv: &[OsString]) -> Vec<PathBuf> {
@@ -91,10 +101,20 @@ impl Tool for LlamaBench {
             Format::Markdown => markdown::tests(&output)?,
         };
         let mut parsed = results::parsed(&tests, &arguments)?;
-        if parsed.rows.is_empty() && arguments.measures {
-            parsed.failure = Some(failure(outputs.stderr));
+        if arguments.measures {
+            parsed.failure = failure::of(outputs.stderr, !parsed.rows.is_empty());
         }
         Ok(parsed)
+    }
+}
+
+/// Makes the program say which phase it is in, where it can and is not asked to already.
+fn add_progress(plan: &mut Plan, arguments: &Arguments, help: Option<&str>) {
+    let can = help.is_some_and(|help| help.split_whitespace().any(|word| word == "--progress"));
+    if can && !arguments.says_progress {
+        plan.argv.push("--progress".into());
+        plan.hidden.push(phase::BEGIN);
+        plan.notes.push("halo added --progress, whose lines become marks".to_owned());
     }
 }
 
@@ -108,15 +128,5 @@ fn format_for_stderr(help: &str) -> Option<Format> {
         Some(Format::Json)
     } else {
         None
-    }
-}
-
-/// Why there is no result, in llama-bench's own words where it has any.
-fn failure(stderr: &[u8]) -> String {
-    let text = String::from_utf8_lossy(stderr);
-    let says = text.lines().map(str::trim).rfind(|line| line.contains("error:"));
-    match says {
-        Some(line) => format!("llama-bench printed no result; it said: {line}"),
-        None => "llama-bench printed no result".to_owned(),
     }
 }

@@ -298,7 +298,7 @@ fn the_program_is_found_behind_what_starts_it() {
 fn prepared(line: &str, help: Option<&str>) -> Plan {
     let argv = words(line);
     let (tool, program) = tool::recognize(&argv).unwrap();
-    let mut plan = Plan { argv, program, hidden: None, note: None };
+    let mut plan = Plan { argv, program, hidden: Vec::new(), notes: Vec::new() };
     tool.prepare(&mut plan, help);
     plan
 }
@@ -310,20 +310,20 @@ fn repetitions_are_asked_for_where_the_program_can_give_them() {
     let current = help.replace("FORMATS", "csv|json|jsonl|md|sql");
     let plan = prepared("nice llama-bench -m x -o csv", Some(&current));
     assert_eq!(plan.argv, words("nice llama-bench -m x -o csv -oe jsonl"));
-    assert_eq!(plan.hidden, Some("{\"build_commit\""));
+    assert_eq!(plan.hidden, ["{\"build_commit\""]);
     let jsonl = String::from_utf8(Fixture::of("jsonl").stdout).unwrap();
-    assert!(jsonl.lines().all(|line| line.starts_with(plan.hidden.unwrap())));
-    assert!(plan.note.unwrap().contains("-oe jsonl"));
+    assert!(jsonl.lines().all(|line| line.starts_with(plan.hidden[0])));
+    assert!(plan.notes.concat().contains("-oe jsonl"));
 
     let without_lines = help.replace("FORMATS", "csv|json|md|sql");
     let plan = prepared("llama-bench", Some(&without_lines));
-    assert_eq!((plan.argv, plan.hidden), (words("llama-bench -oe json"), None));
-    assert!(plan.note.unwrap().contains("-oe json"));
+    assert_eq!((plan.argv, plan.hidden), (words("llama-bench -oe json"), vec![]));
+    assert!(plan.notes.concat().contains("-oe json"));
 
     for help in [None, Some(""), Some("  -o, --output <csv|json|jsonl|md|sql>")] {
         let plan = prepared("llama-bench -m x", help);
-        assert_eq!((plan.argv, plan.hidden), (words("llama-bench -m x"), None), "{help:?}");
-        assert!(plan.note.is_some(), "{help:?}");
+        assert_eq!((plan.argv, plan.hidden), (words("llama-bench -m x"), vec![]), "{help:?}");
+        assert!(!plan.notes.is_empty(), "{help:?}");
     }
     let nothing_to_add = [
         "llama-bench -o jsonl",
@@ -336,7 +336,71 @@ fn repetitions_are_asked_for_where_the_program_can_give_them() {
     ];
     for line in nothing_to_add {
         let plan = prepared(line, Some(&current));
-        assert_eq!((plan.argv, plan.note, plan.hidden), (words(line), None, None), "{line}");
+        assert_eq!(plan.argv, words(line), "{line}");
+        assert!(plan.notes.is_empty() && plan.hidden.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn progress_is_asked_for_where_the_program_can_tell_it() {
+    let help = "  --progress      print test progress indicators\n";
+    let plan = prepared("llama-bench -o jsonl", Some(help));
+    assert_eq!(plan.argv, words("llama-bench -o jsonl --progress"));
+    let progress = String::from_utf8(Fixture::of("progress").stderr).unwrap();
+    assert!(progress.lines().any(|line| line.starts_with(plan.hidden[0])));
+    assert!(plan.notes[0].contains("--progress"));
+    for (line, help) in [("llama-bench -o jsonl --progress", help), ("llama-bench -o jsonl", "")] {
+        let plan = prepared(line, Some(help));
+        assert_eq!((plan.argv, plan.hidden), (words(line), vec![]), "{line}");
+    }
+}
+
+#[test]
+fn progress_lines_are_phases_and_other_lines_are_none() {
+    let llama_bench = TOOLS.iter().find(|tool| tool.name() == "llama-bench").unwrap();
+    let shown = |line: &str| {
+        llama_bench
+            .phase(line.as_bytes())
+            .map(|phase| format!("{} {:?}", phase.name, phase.attributes))
+    };
+    let begin = "llama-bench: benchmark 3/128:";
+    let of_test = r#""test": "3", "tests": "128"}"#;
+    for (line, phase) in [
+        (format!("{begin} starting"), format!("test started {{{of_test}")),
+        (format!("..{begin} warmup prompt run"), format!("warm-up prompt {{{of_test}")),
+        (format!("{begin} warmup generation run"), format!("warm-up generation {{{of_test}")),
+        (
+            format!("{begin} depth run 2/2 (cached)"),
+            format!(
+                r#"depth fill {{"cached": "true", "repetition": "2", "repetitions": "2", {of_test}"#
+            ),
+        ),
+        (
+            format!("{begin} generation run 1/5"),
+            format!(r#"generation {{"repetition": "1", "repetitions": "5", {of_test}"#),
+        ),
+    ] {
+        assert_eq!(shown(&line), Some(phase), "{line}");
+    }
+    let result = String::from_utf8(Fixture::of("jsonl").stdout).unwrap();
+    let ended = r#"test ended {"case": "pp64", "tokens_per_second": "17291.90009"}"#;
+    assert_eq!(shown(result.lines().next().unwrap()).as_deref(), Some(ended));
+    for line in [
+        "",
+        "llama-bench: benchmark",
+        "llama-bench: benchmark x/y: starting",
+        "{\"build_commit\": 1",
+        "| llama ?B Q8_0",
+    ] {
+        assert_eq!(shown(line), None, "{line}");
+    }
+    // Every line that real runs printed.
+    let printed = String::from_utf8(Fixture::of("progress").stderr).unwrap();
+    let told = printed
+        .lines()
+        .filter(|line| line.starts_with("llama-bench: ") || line.starts_with("{\"build"));
+    for line in told {
+        assert!(shown(line).is_some(), "{line}");
     }
 }
 

@@ -11,7 +11,8 @@ use super::{Asked, values};
 use crate::archive::Archive;
 use crate::config::Config;
 use crate::record::Request;
-use crate::run::manifest::Kind;
+use crate::run::campaign;
+use crate::run::manifest::{Kind, Tags};
 
 /// The flags of a recording.
 #[derive(Debug, Args)]
@@ -29,6 +30,13 @@ pub(super) struct Recording {
     /// Hash the model files; a hash is kept until the file changes
     #[arg(long)]
     hash_model: bool,
+    #[command(flatten)]
+    machine: Machine,
+}
+
+/// Which machine is looked at, and what of it.
+#[derive(Debug, Args)]
+pub(super) struct Machine {
     /// Configuration file of halo: which sources are read
     #[arg(long = "config.file", value_name = "FILE", env = "HALO_CONFIG_FILE")]
     config_file: Option<PathBuf>,
@@ -41,40 +49,96 @@ pub(super) struct Recording {
     /// Mount point of the root filesystem [default: /]
     #[arg(long = "path.rootfs", value_name = "DIR", env = "HALO_PATH_ROOTFS")]
     rootfs: Option<PathBuf>,
-    /// The command and its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
-    argv: Vec<OsString>,
 }
 
-/// What the user wants to record.
-pub(super) fn request(
-    kind: Kind,
-    recording: Recording,
-    archive: Archive,
-) -> Result<Asked, UsageError> {
-    let mut config = match &recording.config_file {
-        Some(path) => Config::load(path).map_err(|error| UsageError(error.to_string()))?,
-        None => Config::default(),
-    };
-    let paths = [
-        (recording.procfs, &mut config.path.procfs),
-        (recording.sysfs, &mut config.path.sysfs),
-        (recording.rootfs, &mut config.path.rootfs),
-    ];
-    for (flag, key) in paths {
-        if let Some(path) = flag {
-            *key = path;
+/// The command that is recorded.
+#[derive(Debug, Args)]
+pub(super) struct Command {
+    /// The command and its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub(super) argv: Vec<OsString>,
+}
+
+impl Machine {
+    /// The configuration that the flags and their file make.
+    pub(super) fn config(&self) -> Result<Config, UsageError> {
+        let mut config = match &self.config_file {
+            Some(path) => Config::load(path).map_err(|error| UsageError(error.to_string()))?,
+            None => Config::default(),
+        };
+        let paths = [
+            (&self.procfs, &mut config.path.procfs),
+            (&self.sysfs, &mut config.path.sysfs),
+            (&self.rootfs, &mut config.path.rootfs),
+        ];
+        for (flag, key) in paths {
+            if let Some(path) = flag {
+                path.clone_into(key);
+            }
+        }
+        validate(&config)?;
+        Ok(config)
+    }
+}
+
+impl From<&campaign::Recording> for Machine {
+    fn from(recording: &campaign::Recording) -> Self {
+        let path = |path: &Option<String>| path.as_ref().map(PathBuf::from);
+        Self {
+            config_file: path(&recording.config_file),
+            procfs: path(&recording.procfs),
+            sysfs: path(&recording.sysfs),
+            rootfs: path(&recording.rootfs),
         }
     }
-    validate(&config)?;
-    Ok(Asked::Record(Box::new(Request {
-        kind,
-        argv: recording.argv,
-        tags: recording.tags.into_iter().collect(),
-        interval: recording.interval,
-        lead: recording.lead,
-        hash_model: recording.hash_model,
-        archive,
-        config,
-    })))
+}
+
+impl Recording {
+    /// The user's tags.
+    pub(super) fn tags(&self) -> Tags {
+        self.tags.iter().cloned().collect()
+    }
+
+    /// The configuration of the machine that is sampled.
+    pub(super) fn config(&self) -> Result<Config, UsageError> {
+        self.machine.config()
+    }
+
+    /// What every cell of a campaign is recorded with.
+    pub(super) fn of_campaign(&self) -> campaign::Recording {
+        let path = |path: &Option<PathBuf>| {
+            let path = std::path::absolute(path.as_ref()?).ok()?;
+            Some(path.to_string_lossy().into_owned())
+        };
+        campaign::Recording {
+            interval_seconds: self.interval.as_secs_f64(),
+            lead_seconds: self.lead.as_secs_f64(),
+            hash_model: self.hash_model,
+            config_file: path(&self.machine.config_file),
+            procfs: path(&self.machine.procfs),
+            sysfs: path(&self.machine.sysfs),
+            rootfs: path(&self.machine.rootfs),
+        }
+    }
+
+    /// What the user wants to record.
+    pub(super) fn request(
+        self,
+        kind: Kind,
+        command: Command,
+        archive: Archive,
+    ) -> Result<Asked, UsageError> {
+        let config = self.config()?;
+        Ok(Asked::Record(Box::new(Request {
+            kind,
+            argv: command.argv,
+            tags: self.tags.into_iter().collect(),
+            interval: self.interval,
+            lead: self.lead,
+            hash_model: self.hash_model,
+            campaign: None,
+            archive,
+            config,
+        })))
+    }
 }

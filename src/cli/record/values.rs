@@ -58,6 +58,13 @@ pub(super) fn lead(text: &str) -> Result<Duration, String> {
     if lead <= LONGEST_LEAD { Ok(lead) } else { Err(format!("expected at most {LONGEST_LEAD:?}")) }
 }
 
+pub(super) fn gigabytes(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|size: &f64| size.is_finite() && *size > 0.0)
+        .ok_or_else(|| "expected a size in GB, as 20 or 7.5".to_owned())
+}
+
 pub(super) fn state(text: &str) -> Result<State, String> {
     serde_json::from_value(text.into())
         .map_err(|_| format!("expected one of {}", State::WORDS.join(", ")))

@@ -51,6 +51,8 @@ pub(super) struct Arguments {
     pub(super) measures_once: bool,
     /// Whether anything is measured: not where help, the version or the devices are asked for.
     pub(super) measures: bool,
+    /// Whether it says which phase it is in.
+    pub(super) says_progress: bool,
 }
 
 impl Arguments {
@@ -63,6 +65,7 @@ impl Arguments {
             models: Vec::new(),
             measures_once: false,
             measures: true,
+            says_progress: false,
         };
         let mut words = argv.iter().skip(program + 1).map(|word| word.as_bytes());
         while let Some(word) = words.next() {
@@ -74,6 +77,7 @@ impl Arguments {
             let mut value = || words.next().unwrap_or_default();
             match name.as_str() {
                 "-h" | "--help" | "--version" | "--list-devices" => found.measures = false,
+                "--progress" => found.says_progress = true,
                 "-o" | "--output" => {
                     found.stdout = Format::named(value()).unwrap_or(Format::Markdown);
                 }

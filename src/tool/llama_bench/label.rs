@@ -41,7 +41,7 @@ pub(super) fn labels(tests: &[Test]) -> Result<Vec<String>, ParseError> {
 }
 
 /// As the table of llama-bench says it.
-fn kind(test: &Test) -> Result<String, ParseError> {
+pub(super) fn kind(test: &Test) -> Result<String, ParseError> {
     let count = |name| tokens(test, name);
     let (prompt, generated) = (count("n_prompt")?, count("n_gen")?);
     let kind = match (prompt, generated) {

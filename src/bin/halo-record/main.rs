@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use halo::archive::campaign as file;
 use halo::archive::export::{self, Export, ExportError};
 use halo::archive::filter::{self, Filter, Listed};
 use halo::archive::{Archive, ArchiveError, RunDirectory, edit, files};
@@ -13,6 +14,8 @@ use halo::record::{self, Exit, RecordError, Request, mark, recover};
 use halo::report::terminal;
 use serde_json::json;
 
+mod campaign;
+
 /// The exit code of what is refused before anything is done.
 const USAGE: u8 = 2;
 
@@ -21,6 +24,12 @@ fn main() -> ExitCode {
         Err(error) => refuse(&error, USAGE),
         Ok(Asked::Print(text)) => finish(print(&text)),
         Ok(Asked::Record(request)) => record(&request),
+        Ok(Asked::Campaign(new)) => campaign::begin(&new),
+        Ok(Asked::Resume { archive, campaign, is_retrying }) => {
+            campaign::resume(&archive, &campaign, is_retrying)
+        }
+        Ok(Asked::Models(asked, output)) => finish(campaign::models(&asked, output)),
+        Ok(Asked::Backends(own, output)) => finish(campaign::backends(own.as_deref(), output)),
         Ok(Asked::Archive(archive, action)) => finish(act(&archive, action)),
     }
 }
@@ -81,7 +90,14 @@ fn act(archive: &Archive, action: Action) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Action::List(filter, output) => list(archive, &filter, output),
-        Action::Show(run, output) => show(&archive.find(&run)?, output),
+        Action::Show(name, output) => match archive.find(&name) {
+            Ok(run) => show(&run, output),
+            // No run is called so; a campaign may be.
+            Err(error) => match file::find(archive, &name) {
+                Ok(campaign) => campaign::show(archive, &campaign, output),
+                Err(_) => Err(error.into()),
+            },
+        },
         Action::Tag(run, tags, remove) => {
             edit::tag(&archive.find(&run)?, tags, &remove)?;
             Ok(ExitCode::SUCCESS)

@@ -1,0 +1,199 @@
+//! Shows how far a campaign is: one line that changes at a terminal, else a line an event.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::estimate::Estimate;
+use super::status::{Outcome, outcome};
+use crate::record::{Recorded, Watcher};
+use crate::run::Cell;
+use crate::sample::Snapshot;
+use crate::tool::Phase;
+
+/// How a speed is called in the archive.
+const SPEED: &str = "tokens_per_second";
+
+/// The display of one campaign.
+pub struct Display {
+    /// None where standard error is no terminal.
+    bar: Option<ProgressBar>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    cells: usize,
+    ended: usize,
+    cell: String,
+    left: Estimate,
+    phase: String,
+    speed: String,
+    watts: Option<f64>,
+    celsius: Option<f64>,
+}
+
+impl std::fmt::Debug for Display {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Display").finish_non_exhaustive()
+    }
+}
+
+impl Display {
+    /// A display on standard error.
+    pub fn new() -> Self {
+        let bar = io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
+            // The template is constant and good.
+            let style = ProgressStyle::with_template("{wide_msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar
+        });
+        Self { bar, state: Mutex::default() }
+    }
+
+    /// The campaign begins or goes on.
+    pub(super) fn begin(&self, cells: usize, done: usize) {
+        *self.state() = State { cells, ended: done, ..State::default() };
+        if done > 0 {
+            self.line(&format!("{done} of {cells} cells are done already"));
+        }
+    }
+
+    /// A cell begins.
+    pub(super) fn cell(&self, cell: &Cell, left: Estimate) {
+        let mut state = self.state();
+        let (cells, ended) = (state.cells, state.ended);
+        *state = State { cells, ended, cell: cell.to_string(), left, ..State::default() };
+        "the machine alone".clone_into(&mut state.phase);
+        drop(state);
+        if self.bar.is_none() {
+            self.line(&format!("[{}/{cells}] {cell}; left: {left}", ended + 1));
+        }
+        self.draw();
+    }
+
+    /// A cell ended.
+    pub(super) fn ended(&self, cell: &Cell, recorded: &Recorded) {
+        let manifest = &recorded.manifest;
+        let speeds = manifest.summary.iter().filter(|figure| figure.metric == SPEED);
+        let speeds: Vec<String> =
+            speeds.map(|figure| format!("{} {:.2}", figure.case, figure.mean)).collect();
+        let text = match outcome(manifest) {
+            Outcome::Done => format!("{} tokens/s", speeds.join(", ")),
+            Outcome::Failed(reason) => format!("failed: {reason}"),
+            Outcome::Open => "not finished".to_owned(),
+        };
+        self.tell_end(cell, &text);
+        for problem in &manifest.problems {
+            self.line(&format!("  {problem}"));
+        }
+    }
+
+    /// A cell could not be started.
+    pub(super) fn refused(&self, cell: &Cell, reason: &str) {
+        self.tell_end(cell, &format!("not run: {reason}"));
+    }
+
+    fn tell_end(&self, cell: &Cell, text: &str) {
+        let mut state = self.state();
+        state.ended += 1;
+        let (cells, ended) = (state.cells, state.ended);
+        drop(state);
+        self.line(&format!("[{ended}/{cells}] {cell}: {text}"));
+    }
+
+    /// The campaign has ended: nothing that changes stays on the terminal.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            // Nobody is left to hear that standard error is closed.
+            None => _ = writeln!(io::stderr(), "halo-record: {text}"),
+        }
+    }
+
+    fn draw(&self) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(self.state().text());
+            bar.tick();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Display {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl State {
+    fn text(&self) -> String {
+        let mut text =
+            format!("[{}/{}] {} | {}", self.ended + 1, self.cells, self.cell, self.phase);
+        if let Some(watts) = self.watts {
+            let _ = write!(text, " | {watts:.0} W");
+        }
+        if let Some(celsius) = self.celsius {
+            let _ = write!(text, " | {celsius:.0} °C");
+        }
+        if !self.speed.is_empty() {
+            let _ = write!(text, " | {}", self.speed);
+        }
+        let _ = write!(text, " | left: {}", self.left);
+        text
+    }
+}
+
+impl Watcher for Display {
+    fn phase(&self, phase: &Phase) {
+        let attribute = |name: &str| phase.attributes.get(name).map(String::as_str);
+        let mut state = self.state();
+        phase.name.clone_into(&mut state.phase);
+        if let (Some(repetition), Some(of)) = (attribute("repetition"), attribute("repetitions")) {
+            let _ = write!(state.phase, " {repetition}/{of}");
+        }
+        let speed = attribute("case").zip(attribute(SPEED).and_then(|text| text.parse().ok()));
+        let speed = speed.map(|(case, speed): (_, f64)| format!("{case}: {speed:.2} tokens/s"));
+        let is_new = speed.is_some();
+        state.speed = speed.unwrap_or_else(|| std::mem::take(&mut state.speed));
+        let said = state.speed.clone();
+        drop(state);
+        if is_new && self.bar.is_none() {
+            self.line(&format!("  {said}"));
+        }
+        self.draw();
+    }
+
+    fn sample(&self, snapshot: &Snapshot) {
+        let mut state = self.state();
+        let (mut watts, mut celsius) = (None, None);
+        for sample in snapshot.values() {
+            match sample.def.name {
+                "halo_power_watts" if sample.labels.iter().any(|label| &**label == "socket") => {
+                    watts = watts.or(Some(sample.value));
+                }
+                "halo_temperature_celsius" => {
+                    celsius = Some(celsius.map_or(sample.value, |hot: f64| hot.max(sample.value)));
+                }
+                _ => {}
+            }
+        }
+        // A source that is read less often than the machine is sampled keeps what it said.
+        state.watts = watts.or(state.watts);
+        state.celsius = celsius.or(state.celsius);
+        drop(state);
+        self.draw();
+    }
+}

@@ -1,0 +1,70 @@
+//! A campaign: the cells that it is made of, in the order in which they run.
+//!
+//! Which of them are done is not written here: the manifests of the runs say it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::cell::Cell;
+use super::manifest::{Recorder, Tags};
+
+/// What a campaign is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Campaign {
+    /// The version of the archive's format.
+    pub schema_version: u32,
+    /// `UUIDv7` of the campaign.
+    pub id: String,
+    /// Its name, which is that of its file and stands in the manifests of its runs.
+    pub name: String,
+    /// When it was planned.
+    pub created: Timestamp,
+    /// The command line of `halo-record` that planned it.
+    pub asked: Vec<String>,
+    /// How the cells are ordered: `fixed`, `shuffled` or `interleaved`.
+    pub order: String,
+    /// What the user says about each run.
+    pub tags: Tags,
+    /// How each cell is recorded.
+    pub recording: Recording,
+    /// The cells.
+    pub cells: Vec<PlannedCell>,
+    /// The halo that planned it.
+    pub recorder: Recorder,
+}
+
+/// A cell and its command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedCell {
+    /// What is measured.
+    pub cell: Cell,
+    /// The model's file.
+    pub file: String,
+    /// Its size in bytes, all parts together.
+    pub bytes: u64,
+    /// The command.
+    pub argv: Vec<String>,
+}
+
+/// How the cells of a campaign are recorded, so that one that is resumed goes on alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recording {
+    /// How often the machine is sampled.
+    pub interval_seconds: f64,
+    /// How long it is sampled before and after each command.
+    pub lead_seconds: f64,
+    /// Whether model files are hashed.
+    pub hash_model: bool,
+    /// The configuration file of halo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_file: Option<String>,
+    /// The mount point of procfs, where the user named it; and so on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub procfs: Option<String>,
+    /// The mount point of sysfs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sysfs: Option<String>,
+    /// The mount point of the root filesystem.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rootfs: Option<String>,
+}
