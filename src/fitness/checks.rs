@@ -3,6 +3,7 @@
 use super::machine::{Gpu, Machine, User};
 use super::{Finding, State};
 use crate::archive::LEAST_ROOM;
+use crate::plan::memory::Fit;
 use crate::source::tuning::checks::Group;
 
 /// A desktop that shows a page is busy for less; any model keeps the shaders busy all the time.
@@ -121,54 +122,46 @@ pub fn temperature(machine: &Machine, limit: f64) -> Finding {
     Finding { check: "temperature", state, says, remedy }
 }
 
-/// Whether a model of so many bytes fits into a graphics processor and into main memory. What its
+/// Whether the weights of a model of so many bytes fit into the memory that is free. What its
 /// context needs comes on top.
 pub fn memory(machine: &Machine, model: Option<u64>) -> Finding {
-    // What is missing of a pool may be all or nothing of it.
-    let free = |gpu: &Gpu| gpu.free.values().sum::<f64>();
-    let roomiest = machine.gpus.iter().max_by(|a, b| free(a).total_cmp(&free(b)));
-    let gpu = roomiest.map(|gpu| (free(gpu), gpu.free.len() == 2));
-    let text = |bytes: Option<f64>| bytes.map_or_else(|| "unknown".to_owned(), size);
-    let mut says = format!(
-        "free: {} for graphics, {} of main memory",
-        text(gpu.map(|(bytes, _)| bytes)),
-        text(machine.memory_available)
-    );
-    let Some(model) = model else {
-        let remedy = Some("--model FILE tells whether it fits".to_owned());
-        return Finding { check: "memory", state: State::Unknown, says, remedy };
-    };
-    let needed = model as f64;
-    says = format!("{says}; the model has {}", size(needed));
-    let fits_gpu =
-        gpu.and_then(
-            |(bytes, is_whole)| {
-                if bytes >= needed { Some(true) } else { is_whole.then_some(false) }
-            },
-        );
-    // What lies in the carve-out takes nothing from main memory.
-    let carved = roomiest.and_then(|gpu| gpu.free.get("vram")).copied().unwrap_or(0.0);
-    let fits_main = machine.memory_available.map(|bytes| bytes + carved >= needed);
-    let (state, remedy) = match (fits_gpu, fits_main) {
-        (Some(false), _) | (_, Some(false)) => {
-            let held = machine.users.iter().flatten().max_by(|a, b| a.bytes.total_cmp(&b.bytes));
-            let remedy = match held.filter(|user| user.bytes > 0.0) {
-                Some(user) => format!(
-                    "end {} (pid {}), which holds {}, or take a smaller model",
-                    user.comm,
-                    user.pid,
-                    size(user.bytes)
+    let free = machine.memory.free().map_or_else(|| "unknown".to_owned(), size);
+    let (state, says, remedy) = match model.map(|bytes| (bytes, machine.memory.fits(bytes))) {
+        None => (
+            State::Unknown,
+            format!("free for a model: {free}"),
+            "--model FILE tells whether it fits".to_owned(),
+        ),
+        Some((bytes, fit)) => {
+            let says = format!("free for a model: {free}; it has {}", size(bytes as f64));
+            match fit {
+                Fit::Yes => (State::Good, says, String::new()),
+                Fit::NotNow(_) => (State::Bad, says, hint(machine.users.as_deref())),
+                Fit::Never(_) => (
+                    State::Bad,
+                    says,
+                    "take a smaller model, or raise `ttm.pages_limit` (docs/tuning.md)".to_owned(),
                 ),
-                None => {
-                    "take a smaller model, or raise `ttm.pages_limit` (docs/tuning.md)".to_owned()
-                }
-            };
-            (State::Bad, Some(remedy))
+                Fit::Unknown => (State::Unknown, says, DOCTOR.to_owned()),
+            }
         }
-        (Some(true), Some(true)) => (State::Good, None),
-        _ => (State::Unknown, Some(DOCTOR.to_owned())),
     };
-    Finding { check: "memory", state, says, remedy }
+    Finding { check: "memory", state, says, remedy: Some(remedy).filter(|text| !text.is_empty()) }
+}
+
+/// How memory becomes free.
+fn hint(users: Option<&[User]>) -> String {
+    let held = users.into_iter().flatten().max_by(|a, b| a.bytes.total_cmp(&b.bytes));
+    match held.filter(|user| user.bytes > 0.0) {
+        Some(user) => format!(
+            "end {} (pid {}), which holds {}, or take a smaller model",
+            user.comm,
+            user.pid,
+            size(user.bytes)
+        ),
+        None => "end what holds memory (`ps --sort -rss -eo pid,rss,comm | head`), or take a smaller model"
+            .to_owned(),
+    }
 }
 
 /// Whether the archive has room for a run.

@@ -9,6 +9,7 @@ use super::temperature::{self, Temperature};
 use super::{Pause, Unfit};
 use crate::config::{Config, Paths};
 use crate::metric::Sample;
+use crate::plan::memory::Memory;
 use crate::process::Program;
 use crate::root::Root;
 use crate::sample::{Sampler, Snapshot};
@@ -35,8 +36,8 @@ pub struct Machine {
     pub looked: Duration,
     /// The hottest part of the processor.
     pub hottest: Option<Temperature>,
-    /// Memory that programs can still get, in bytes.
-    pub memory_available: Option<f64>,
+    /// The memory that a model may have.
+    pub memory: Memory,
     /// The tuning checks that can be told, and whether they pass.
     pub tuning: Vec<(&'static Check, bool)>,
     /// The power limits that the user asked for.
@@ -58,8 +59,6 @@ pub struct Gpu {
     pub busy: Option<f64>,
     /// What its shaders drew, in watts, the mean over the same time.
     pub watts: Option<f64>,
-    /// Free bytes by pool: `vram`, `gtt`.
-    pub free: BTreeMap<String, f64>,
 }
 
 /// A process that has a graphics processor open.
@@ -140,6 +139,7 @@ impl Look {
             looks.push(self.read(is_about_gpu)?.values().cloned().collect());
         }
         let mut machine = Machine::of(&looks);
+        machine.memory = Memory::of(&first);
         machine.looked = began.elapsed();
         machine.users = knows_users.then(|| users(&looks, |pid| self.is_own(pid)));
         Ok(machine)
@@ -196,7 +196,6 @@ impl Machine {
         let Some(first) = looks.first() else { return Self::default() };
         let values =
             |family: &'static str| first.iter().filter(move |sample| sample.def.name == family);
-        let one = |family| values(family).map(|sample| sample.value).next();
         let enforced = |limit: &str| {
             values("halo_power_limit_watts").find(|s| &*s.labels[0] == limit).map(|s| s.value)
         };
@@ -209,7 +208,6 @@ impl Machine {
             hottest: temperature::hottest(
                 looks.iter().rev().find(|l| !l.is_empty()).unwrap_or(first),
             ),
-            memory_available: one("halo_memory_available_bytes"),
             tuning: CHECKS.iter().filter_map(|check| Some((check, passes(check)?))).collect(),
             limits: values("halo_power_limit_requested_watts")
                 .map(|sample| PowerLimit {
@@ -244,19 +242,14 @@ fn gpus(looks: &[Vec<Sample>]) -> Vec<Gpu> {
             let values: Vec<f64> = values.map(|sample| sample.value).collect();
             (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
         };
-        let free = |pool: &str| {
-            let size = mean("halo_gpu_memory_size_bytes", pool)?;
-            Some((pool.to_owned(), size - mean("halo_gpu_memory_used_bytes", pool)?))
-        };
         Gpu {
             address: address.to_owned(),
             busy: mean("halo_gpu_busy_ratio", "gfx"),
             watts: mean("halo_power_watts", "gfx"),
-            free: ["vram", "gtt"].into_iter().filter_map(free).collect(),
         }
     };
     // One that sleeps has a name and no values.
-    let is_awake = |gpu: &Gpu| gpu.busy.is_some() || gpu.watts.is_some() || !gpu.free.is_empty();
+    let is_awake = |gpu: &Gpu| gpu.busy.is_some() || gpu.watts.is_some();
     addresses.into_iter().map(gpu).filter(is_awake).collect()
 }
 

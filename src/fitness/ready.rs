@@ -6,6 +6,7 @@ use super::machine::Look;
 use super::temperature::Temperature;
 use super::{Finding, Machine, Pause, State, Unfit, checks};
 use crate::config::Config;
+use crate::run::campaign::Fitness;
 use crate::source::tuning;
 use crate::source::tuning::checks::Group;
 
@@ -49,6 +50,40 @@ impl Requirements {
         let Self { cool_to, cool_timeout: _, require_idle, require_check, abort_above } = self;
         let has_limit = cool_to.is_some() || abort_above.is_some();
         !has_limit && !require_idle && require_check.is_empty()
+    }
+}
+
+impl From<&Requirements> for Fitness {
+    fn from(requirements: &Requirements) -> Self {
+        let groups = requirements.require_check.iter();
+        Self {
+            cool_to: requirements.cool_to,
+            cool_timeout_seconds: Some(requirements.cool_timeout.as_secs_f64()),
+            require_idle: requirements.require_idle,
+            require_check: groups.map(|group| group.as_str().to_owned()).collect(),
+            abort_above: requirements.abort_above,
+        }
+    }
+}
+
+impl TryFrom<&Fitness> for Requirements {
+    /// What cannot be required.
+    type Error = String;
+
+    fn try_from(fitness: &Fitness) -> Result<Self, String> {
+        let group = |name: &String| {
+            let group = Group::ALL.into_iter().find(|group| group.as_str() == name);
+            group.ok_or_else(|| format!("{name}: this halo knows no such group of checks"))
+        };
+        let timeout = fitness.cool_timeout_seconds.map(Duration::try_from_secs_f64);
+        let timeout = timeout.transpose().map_err(|error| format!("cool_timeout: {error}"))?;
+        Ok(Self {
+            cool_to: fitness.cool_to,
+            cool_timeout: timeout.unwrap_or(Self::default().cool_timeout),
+            require_idle: fitness.require_idle,
+            require_check: fitness.require_check.iter().map(group).collect::<Result<_, _>>()?,
+            abort_above: fitness.abort_above,
+        })
     }
 }
 

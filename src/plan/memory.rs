@@ -64,6 +64,11 @@ impl Memory {
         Self { size, free }
     }
 
+    /// What is free for a model, in bytes.
+    pub fn free(&self) -> Option<f64> {
+        self.free
+    }
+
     /// Whether a model of this many bytes fits.
     pub fn fits(&self, bytes: u64) -> Fit {
         let bytes = bytes as f64;

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::guard::{ABORTED, REASON};
 use super::journal::Journal;
 use crate::archive::convert::{Converted, convert};
 use crate::archive::{ArchiveError, RunDirectory, files};
@@ -107,6 +108,9 @@ fn take_over_end(manifest: &mut Manifest, marks: &[Mark]) {
     manifest.command.signal = number("signal");
     manifest.command.asked_to_end = number("asked_to_end");
     manifest.command.ended = Timestamp::from_nanosecond(mark.at.unix.into()).ok();
+    let aborted = marks.iter().find(|mark| mark.name == ABORTED);
+    manifest.command.aborted = aborted.and_then(|mark| mark.attributes.get(REASON).cloned());
+    manifest.failure = manifest.command.aborted.clone().or(manifest.failure.take());
 }
 
 /// Whether the command was ended, rather than ended by itself.
@@ -131,7 +135,9 @@ pub(super) fn state(manifest: &Manifest) -> State {
 /// Reads what the tool printed into the manifest, and gives the figures.
 pub(super) fn read_output(run: &RunDirectory, manifest: &mut Manifest) -> Vec<Row> {
     manifest.results = Results::None;
-    (manifest.unparsed, manifest.failure) = (None, None);
+    manifest.unparsed = None;
+    // What a tool says that was ended is of less interest.
+    manifest.failure.clone_from(&manifest.command.aborted);
     let argv: Vec<OsString> = manifest.command.executed.iter().map(OsString::from).collect();
     let Some((tool, program)) = tool::recognize(&argv) else { return Vec::new() };
     let parsed = read(run, "stdout").and_then(|stdout| Ok((stdout, read(run, "stderr")?)));
@@ -161,7 +167,7 @@ fn take_results(manifest: &mut Manifest, parsed: Parsed) -> Vec<Row> {
     manifest.backend = parsed.backend;
     manifest.summary = summary(&parsed.rows);
     manifest.cases = parsed.cases;
-    manifest.failure = parsed.failure;
+    manifest.failure = manifest.failure.take().or(parsed.failure);
     parsed.rows
 }
 

@@ -1,0 +1,120 @@
+//! Ends the command where the machine gets too hot: this hardware reboots when it overheats, and
+//! the run would be lost with it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::journal::Journal;
+use crate::fitness::temperature::Temperature;
+use crate::process::foreground::{self, Running};
+use crate::sample::Snapshot;
+
+/// How often a part has to be above the limit one after the other: one reading alone may be wrong.
+const READINGS: u32 = 2;
+
+/// How long the command may take to end when it is asked to, before it is killed.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The mark that an abort leaves in the journal, and its attribute with the reason.
+pub(super) const ABORTED: &str = "aborted";
+pub(super) const REASON: &str = "reason";
+
+/// Watches the temperature while a command runs.
+pub(super) struct Guard {
+    /// Degrees Celsius.
+    limit: f64,
+    journal: Arc<Journal>,
+    /// The command, once it runs.
+    running: Running,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// For how many readings each part has been above the limit, by device and sensor.
+    above: HashMap<(String, String), u32>,
+    abort: Option<Abort>,
+    /// The command has ended, or never will be started.
+    is_over: bool,
+}
+
+#[derive(Debug)]
+struct Abort {
+    reason: String,
+    at: Instant,
+    is_killed: bool,
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Guard").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}
+
+impl Guard {
+    pub(super) fn new(limit: f64, journal: Arc<Journal>, running: Running) -> Self {
+        Self { limit, journal, running, state: Mutex::default() }
+    }
+
+    /// Looks at a sample of the machine, and does what is to be done.
+    pub(super) fn look(&self, snapshot: &Snapshot) {
+        let mut state = self.state();
+        if state.is_over {
+            return;
+        }
+        if let Some(abort) = &mut state.abort {
+            if abort.at.elapsed() >= GRACE && !abort.is_killed {
+                abort.is_killed = true;
+                self.running.kill();
+            }
+            return;
+        }
+        let watching = &mut *state;
+        let too_hot = snapshot
+            .values()
+            .filter_map(Temperature::of)
+            .filter(|temperature| watching.is_too_hot(temperature, self.limit))
+            .max_by(|a, b| a.celsius.total_cmp(&b.celsius));
+        if let Some(hottest) = too_hot {
+            let reason = format!("halo ended it: {hottest} is above --abort-above {}", self.limit);
+            state.abort =
+                Some(Abort { reason: reason.clone(), at: Instant::now(), is_killed: false });
+            drop(state);
+            self.abort(&hottest, reason);
+        }
+    }
+
+    fn abort(&self, hottest: &Temperature, reason: String) {
+        let attributes = [
+            ("device", hottest.device.clone()),
+            ("sensor", hottest.sensor.clone()),
+            ("celsius", hottest.celsius.to_string()),
+            (REASON, reason),
+        ];
+        self.journal.mark(ABORTED, attributes);
+        foreground::ask_to_end();
+    }
+
+    /// The command has ended: nothing is to be done any more. Says why it was ended, where it was.
+    pub(super) fn end(&self) -> Option<String> {
+        let mut state = self.state();
+        state.is_over = true;
+        state.abort.as_ref().map(|abort| abort.reason.clone())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether a part has been above the limit often enough. Not every sample has every part: a
+    /// source keeps its own least time between readings.
+    fn is_too_hot(&mut self, now: &Temperature, limit: f64) -> bool {
+        let above = self.above.entry((now.device.clone(), now.sensor.clone())).or_default();
+        *above = if now.celsius > limit { *above + 1 } else { 0 };
+        *above >= READINGS
+    }
+}
