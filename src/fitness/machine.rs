@@ -14,7 +14,7 @@ use crate::process::Program;
 use crate::root::Root;
 use crate::sample::{Sampler, Snapshot};
 use crate::source::tuning::checks::{CHECKS, Check};
-use crate::source::{Source, amdgpu, process_gpu, runs, selfstat};
+use crate::source::{Source, process_gpu, runs, selfstat};
 
 /// How often the graphics processor is looked at, and how long between: firmware filters its
 /// activity over a second, so this sees what one reading would not.
@@ -123,8 +123,9 @@ impl Look {
         let is_about_machine = |source: &Source| {
             [&runs::SOURCE, &selfstat::SOURCE].iter().all(|other| source.name != other.name)
         };
-        let is_about_gpu = |source: &Source| {
-            [&amdgpu::SOURCE, &process_gpu::SOURCE].iter().any(|one| source.name == one.name)
+        // Activity and power of the graphics processor come from a source that has temperatures.
+        let changes_quickly = |source: &Source| {
+            temperature::is_source(source) || source.name == process_gpu::SOURCE.name
         };
         let first = self.read(is_about_machine)?;
         let knows_users = first
@@ -136,7 +137,7 @@ impl Look {
             if let Some(signal) = pause(BETWEEN) {
                 return Err(Unfit::Signal(signal));
             }
-            looks.push(self.read(is_about_gpu)?.values().cloned().collect());
+            looks.push(self.read(changes_quickly)?.values().cloned().collect());
         }
         let mut machine = Machine::of(&looks);
         machine.memory = Memory::of(&first);
@@ -193,7 +194,9 @@ fn failure(error: &std::io::Error) -> Unfit {
 impl Machine {
     /// What the sources said, looked at several times; the first time it was all of them.
     pub fn of(looks: &[Vec<Sample>]) -> Self {
-        let Some(first) = looks.first() else { return Self::default() };
+        let (Some(first), Some(last)) = (looks.first(), looks.last()) else {
+            return Self::default();
+        };
         let values =
             |family: &'static str| first.iter().filter(move |sample| sample.def.name == family);
         let enforced = |limit: &str| {
@@ -205,9 +208,7 @@ impl Machine {
         };
         Self {
             gpus: gpus(looks),
-            hottest: temperature::hottest(
-                looks.iter().rev().find(|l| !l.is_empty()).unwrap_or(first),
-            ),
+            hottest: temperature::hottest(last),
             tuning: CHECKS.iter().filter_map(|check| Some((check, passes(check)?))).collect(),
             limits: values("halo_power_limit_requested_watts")
                 .map(|sample| PowerLimit {

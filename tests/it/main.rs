@@ -12,6 +12,7 @@ mod cli;
 mod config;
 mod damage;
 mod documents;
+mod fitness;
 mod gpu_metrics;
 mod hosts;
 mod http;
