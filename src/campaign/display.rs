@@ -83,6 +83,8 @@ impl Display {
         let speeds: Vec<String> =
             speeds.map(|figure| format!("{} {:.2}", figure.case, figure.mean)).collect();
         let text = match outcome(manifest) {
+            // Where every line stays, the speeds stand above.
+            Outcome::Done if self.bar.is_none() => "done".to_owned(),
             Outcome::Done => format!("{} tokens/s", speeds.join(", ")),
             Outcome::Failed(reason) => format!("failed: {reason}"),
             Outcome::Open => "not finished".to_owned(),

@@ -54,8 +54,8 @@ pub fn status<'a>(campaign: &'a Campaign, runs: &'a Runs) -> Vec<CellStatus<'a>>
 pub fn outcome(manifest: &Manifest) -> Outcome {
     match manifest.state {
         State::Running | State::Interrupted => Outcome::Open,
-        // The user ended it, unless halo did and says why.
-        State::Cancelled if manifest.failure.is_none() => Outcome::Open,
+        // The user ended it; a signal that came from elsewhere is a failure.
+        State::Cancelled if manifest.command.asked_to_end.is_some() => Outcome::Open,
         State::Complete if manifest.results == Results::Parsed => Outcome::Done,
         State::Complete | State::Failed | State::Cancelled => Outcome::Failed(reason(manifest)),
     }

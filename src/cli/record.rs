@@ -360,6 +360,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
                 let is_retrying = resume.retry_failed;
                 return Ok(Asked::Resume { archive, campaign, is_retrying });
             }
+            if resume.retry_failed {
+                return Err(UsageError(
+                    "--retry-failed: of which campaign? name it with --resume".to_owned(),
+                ));
+            }
             if sweep.is_asked() {
                 let new = sweep.campaign(&recording, &command, archive)?;
                 return Ok(Asked::Campaign(Box::new(new)));

@@ -143,7 +143,9 @@ impl Backend {
         let options = || variables().flat_map(|variable| ["--env".to_owned(), variable]);
         let mut command = match self.kind {
             Kind::Native => Vec::new(),
-            Kind::Toolbox => [words(&["toolbox", "run", "-c"]), vec![container]].concat(),
+            Kind::Toolbox => {
+                [words(&["toolbox", "run", "-c"]), vec![container, "--".to_owned()]].concat()
+            }
             Kind::Distrobox => {
                 [words(&["distrobox", "enter"]), vec![container, "--".to_owned()]].concat()
             }

@@ -127,12 +127,8 @@ impl Catalog {
     ///
     /// # Errors
     ///
-    /// Each text that finds nothing.
-    pub fn select(
-        &self,
-        texts: &[String],
-        categories: &[Category],
-    ) -> Result<Vec<Entry>, Vec<Refusal>> {
+    /// Where texts find nothing: those.
+    pub fn select(&self, texts: &[String], categories: &[Category]) -> Result<Vec<Entry>, Refusal> {
         let is_wanted = |entry: &Entry| {
             categories.is_empty()
                 || entry.category.is_some_and(|category| categories.contains(&category))
@@ -140,7 +136,7 @@ impl Catalog {
         if texts.is_empty() {
             return Ok(self.entries.iter().filter(|entry| is_wanted(entry)).cloned().collect());
         }
-        let (mut found, mut refusals): (Vec<Entry>, Vec<Refusal>) = (Vec::new(), Vec::new());
+        let (mut found, mut unknown): (Vec<Entry>, Vec<&str>) = (Vec::new(), Vec::new());
         for text in texts {
             if let Some(entry) = file(text) {
                 found.push(entry);
@@ -150,11 +146,7 @@ impl Catalog {
             let named: Vec<&Entry> =
                 self.entries.iter().filter(|e| e.name.to_lowercase().contains(&part)).collect();
             if named.is_empty() {
-                let known: Vec<&str> = self.entries.iter().map(|e| e.name.as_str()).collect();
-                refusals.push(Refusal(format!(
-                    "--models {text}: no such model and no such file; there are {}",
-                    known.join(", ")
-                )));
+                unknown.push(text);
             }
             for entry in named.into_iter().filter(|entry| is_wanted(entry)) {
                 if !found.contains(entry) {
@@ -162,7 +154,15 @@ impl Catalog {
                 }
             }
         }
-        if refusals.is_empty() { Ok(found) } else { Err(refusals) }
+        if unknown.is_empty() {
+            return Ok(found);
+        }
+        let known: Vec<&str> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
+        Err(Refusal(format!(
+            "{}: no such model and no such file; there are {}",
+            unknown.join(", "),
+            known.join(", ")
+        )))
     }
 }
 

@@ -183,7 +183,9 @@ fn models(
     left_out: &mut Vec<String>,
 ) -> Result<Vec<Model>, Vec<Refusal>> {
     let catalog = Catalog::load(asked.catalog.as_deref()).map_err(|wrong| vec![wrong])?;
-    let entries = catalog.select(&asked.models, &asked.categories)?;
+    let entries = catalog
+        .select(&asked.models, &asked.categories)
+        .map_err(|wrong| vec![Refusal(format!("--models {wrong}"))])?;
     let files = Files::find(&asked.directories);
     let (mut models, mut refusals): (Vec<Model>, Vec<Refusal>) = (Vec::new(), Vec::new());
     for entry in entries {

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod archive;
+#[cfg(feature = "record")]
+mod campaign;
 mod capture;
 #[cfg(feature = "real-tests")]
 mod captures;

@@ -131,12 +131,7 @@ pub(super) fn models(asked: &ShownModels, output: Output) -> anyhow::Result<Exit
     let catalog = Catalog::load(asked.catalog.as_deref())?;
     let entries = match catalog.select(&asked.models, &asked.categories) {
         Ok(entries) => entries,
-        Err(refusals) => {
-            for refusal in refusals {
-                tell(&refusal.to_string());
-            }
-            return Ok(ExitCode::from(USAGE));
-        }
+        Err(refusal) => return Ok(refuse(&refusal, USAGE)),
     };
     let files = Files::find(&asked.directories);
     let memory = Memory::read(&asked.config)?;

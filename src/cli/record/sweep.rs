@@ -102,7 +102,7 @@ pub(super) struct Resume {
     #[arg(long, value_name = "CAMPAIGN", conflicts_with = "campaign")]
     pub(super) resume: Option<String>,
     /// Run the cells that failed again, too
-    #[arg(long, requires = "resume")]
+    #[arg(long)]
     pub(super) retry_failed: bool,
 }
 

@@ -50,13 +50,13 @@ fn what_is_added_gives_every_repetition_beside_the_table_that_the_user_sees() {
     let help = String::from_utf8(help.stdout).unwrap();
 
     let (tool, program) = tool::recognize(&argv).unwrap();
-    let mut plan = Plan { argv: argv.clone(), program, hidden: None, note: None };
+    let mut plan = Plan { argv: argv.clone(), program, hidden: Vec::new(), notes: Vec::new() };
     tool.prepare(&mut plan, Some(&help));
-    assert_eq!(plan.argv[argv.len()..], ["-oe", "jsonl"].map(OsString::from));
+    assert_eq!(plan.argv[argv.len()..], ["--progress", "-oe", "jsonl"].map(OsString::from));
     let output = run(&plan.argv);
     assert!(output.status.success());
     let hidden = String::from_utf8(output.stderr.clone()).unwrap();
-    let hidden = hidden.lines().filter(|line| line.starts_with(plan.hidden.unwrap())).count();
+    let hidden = hidden.lines().filter(|line| line.starts_with("{\"build_commit\"")).count();
     assert_eq!(hidden, 4);
 
     let whole = parse(&plan.argv, &output);
