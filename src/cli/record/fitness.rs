@@ -14,27 +14,29 @@ use crate::source::tuning::checks::Group;
 /// The slowest sampling that can end a command before the machine overheats.
 const SLOWEST_GUARD: Duration = Duration::from_secs(1);
 
+const HEADING: &str = "Fit to measure";
+
 /// What a run requires.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Fit to measure")]
 pub(super) struct Fitness {
     /// Wait before each command until the hottest part of the processor is at or below this, in
     /// degrees Celsius
-    #[arg(long, value_name = "C", value_parser = values::celsius)]
+    #[arg(long, value_name = "C", value_parser = values::celsius, help_heading = HEADING)]
     cool_to: Option<f64>,
     /// How long that may take
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = values::duration)]
+    #[arg(help_heading = HEADING)]
     cool_timeout: Duration,
     /// Refuse to begin where the graphics processor is in use
-    #[arg(long)]
+    #[arg(long, help_heading = HEADING)]
     require_idle: bool,
     /// Refuse to begin where a tuning check of this group fails: core, power or runtime; may be
     /// given several times
-    #[arg(long, value_name = "GROUP", value_parser = values::group)]
+    #[arg(long, value_name = "GROUP", value_parser = values::group, help_heading = HEADING)]
     require_check: Vec<Group>,
     /// End a command while which a part of the processor is above this twice in a row, in degrees
     /// Celsius
-    #[arg(long, value_name = "C", value_parser = values::celsius)]
+    #[arg(long, value_name = "C", value_parser = values::celsius, help_heading = HEADING)]
     abort_above: Option<f64>,
 }
 
