@@ -7,6 +7,9 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
 
+use halo::plan::catalog::Catalog;
+
+use crate::machine::fixtures;
 use crate::program::{Served, command};
 use crate::record::{Archive, path_with, text, write_program};
 
@@ -42,17 +45,27 @@ thread_local! {
     static ARCHIVE: RefCell<Archive> = RefCell::new(Archive::new());
 }
 
-/// Runs a command of the recorder. llama-bench is a stand-in here that prints one result.
+/// Runs a command of the recorder, with a stand-in for llama-bench, one for toolbox that runs it
+/// here, and empty files for the models.
 fn record(line: &str, arguments: &str) {
-    let programs = tempfile::tempdir().unwrap();
-    let script = r#"[ "$1" = --help ] && { echo "-oe jsonl"; exit 0; }
-echo '{"build_commit": "a", "n_prompt": 512, "n_gen": 0, "avg_ts": 2.0, "samples_ts": [2.0]}' >&2"#;
-    write_program(&programs.path().join("llama-bench"), script);
+    let home = tempfile::tempdir().unwrap();
+    let models = home.path().join("models");
+    fs::create_dir(&models).unwrap();
+    for entry in Catalog::load(None).unwrap().select(&[], &[]).unwrap() {
+        fs::write(models.join(&entry.file), "GGUF").unwrap();
+    }
+    write_program(
+        &home.path().join("toolbox"),
+        "shift 4; [ \"$1\" = env ] && shift 2; shift\nexec llama-bench \"$@\"",
+    );
+    let programs = path_with(home.path());
+    let programs = std::env::split_paths(&programs).chain([fixtures().join("bin")]);
+    let programs = std::env::join_paths(programs).unwrap();
     let arguments: Vec<&str> = arguments.split_whitespace().collect();
     let output = ARCHIVE.with(|archive| {
         let archive = archive.borrow();
         let mut program = archive.program(&arguments);
-        program.env("PATH", path_with(programs.path())).output().unwrap()
+        program.env("PATH", &programs).env("HOME", home.path()).output().unwrap()
     });
     assert!(output.status.success(), "{line}: {}", text(&output.stderr));
     if let ["list" | "show", ..] = arguments[..] {

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod backfill;
+mod campaign;
 mod helper;
 mod kills;
 mod llama;

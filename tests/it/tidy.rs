@@ -56,20 +56,26 @@ type MayName<'a> = &'a dyn Fn(&str) -> bool;
 #[test]
 fn layers_know_only_what_is_below_them() {
     let is_source = |file: &str| file.starts_with("src/source");
-    let rules: [(&str, MayName<'_>); 13] = [
+    let rules: [(&str, MayName<'_>); 14] = [
         ("prometheus", &|file| file == "src/serve/expose.rs"),
         ("axum", &|file| file.starts_with("src/serve")),
         ("axum_server", &|file| file.starts_with("src/serve")),
         ("tokio", &|file| {
             file.starts_with("src/serve") || file.starts_with("src/bin") || file == "src/sample.rs"
         }),
-        ("clap", &|file| file.starts_with("src/cli") || file == "src/config.rs"),
+        ("clap", &|file| {
+            // Words that stand in files and in flags alike.
+            let has_words = ["src/config.rs", "src/plan/catalog.rs", "src/plan/order.rs"];
+            file.starts_with("src/cli") || has_words.contains(&file)
+        }),
         ("std::fs", &|file| {
             matches!(
                 file,
                 "src/root.rs"
                     | "src/config.rs"
                     | "src/capture.rs"
+                    | "src/plan/files.rs"
+                    | "src/plan/own_file.rs"
                     | "src/serve/web_config/files.rs"
             ) || ["src/archive", "src/record", "src/process"]
                 .iter()
@@ -80,7 +86,12 @@ fn layers_know_only_what_is_below_them() {
         }),
         ("crate::serve", &|file| file.starts_with("src/serve")),
         ("crate::record", &|file| {
-            ["src/record", "src/campaign", "src/cli/record"]
+            ["src/record", "src/campaign", "src/plan", "src/cli/record"]
+                .iter()
+                .any(|room| file.starts_with(room))
+        }),
+        ("crate::campaign", &|file| {
+            ["src/campaign", "src/report", "src/cli/record"]
                 .iter()
                 .any(|room| file.starts_with(room))
         }),

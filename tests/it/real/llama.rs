@@ -11,7 +11,7 @@ use halo::tool::{self, Outputs, Parsed, Plan};
 use crate::machine::fixtures;
 use crate::record::{Archive, manifest, raw, results, text};
 
-fn llama_bench() -> OsString {
+pub(super) fn llama_bench() -> OsString {
     let directory = env::var_os("HALO_TEST_LLAMA_BIN")
         .expect("HALO_TEST_LLAMA_BIN names the directory that .ci/build-llama filled");
     Path::new(&directory).join("llama-bench").into()
