@@ -26,8 +26,8 @@ pub mod schema;
 pub mod write;
 
 /// A run with less room than this is refused: eight hours at 4 Hz take about half of it before
-/// they are compressed.
-const LEAST_ROOM: u64 = 256 * 1024 * 1024;
+/// they are compressed. In bytes.
+pub const LEAST_ROOM: u64 = 256 * 1024 * 1024;
 
 /// The file that keeps room, and its size: enough for two manifests.
 const RESERVE: &str = "reserve.unfinished";
@@ -108,8 +108,7 @@ impl Archive {
             |error: io::Error| ArchiveError::at(&self.directory, format_args!("{error}; {advice}"));
         fs::create_dir_all(&self.directory).map_err(refuse)?;
         tempfile(&self.directory).map_err(refuse)?;
-        let space = statvfs(&self.directory).map_err(|error| refuse(error.into()))?;
-        let free = space.f_bavail.saturating_mul(space.f_frsize);
+        let free = room(&self.directory).map_err(refuse)?;
         if free < LEAST_ROOM {
             return Err(ArchiveError::at(
                 &self.directory,
@@ -121,6 +120,12 @@ impl Archive {
             ));
         }
         Ok(())
+    }
+
+    /// Free bytes where the archive is, or where it will be made.
+    pub fn room(&self) -> Option<u64> {
+        let place = self.directory.ancestors().find(|directory| directory.is_dir())?;
+        room(place).ok()
     }
 
     /// Makes the directory of a new run and locks it. A name that is taken gets a number.
@@ -354,4 +359,10 @@ fn tempfile(directory: &Path) -> io::Result<()> {
     let path = directory.join(format!(".halo-{}", std::process::id()));
     OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
     fs::remove_file(path)
+}
+
+/// Bytes that a user may still write below a directory.
+fn room(directory: &Path) -> io::Result<u64> {
+    let space = statvfs(directory)?;
+    Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }

@@ -147,6 +147,7 @@ pub fn run(running: &Running<'_>, display: &Arc<Display>) -> Result<Ending, Reco
                 failed_to_start += 1;
                 display.refused(&planned.cell, &refusal.0);
             }
+            Err(RecordError::Signal(signal)) => return Ok(Ending::Interrupted { signal }),
             Err(error) => return Err(error),
         }
         if let Some(signal) = signals.ending() {
@@ -202,6 +203,9 @@ fn request(running: &Running<'_>, planned: &PlannedCell) -> Result<Request, Reco
             cell: planned.cell.clone(),
             file: planned.file.clone().into(),
         }),
+        requirements: (&campaign.recording.fitness)
+            .try_into()
+            .map_err(|error| Refusal(format!("{}: {error}", campaign.name)))?,
         archive: running.archive.clone(),
         config: running.config.clone(),
     })
@@ -228,6 +232,10 @@ fn tags(campaign: &Campaign, planned: &PlannedCell) -> Tags {
 
 /// The signal by which the user ended a cell, and the campaign with it.
 fn interruption(exit: Exit, manifest: &crate::run::Manifest) -> Option<i32> {
+    // halo itself ended the cell, and the others may go on.
+    if manifest.command.aborted.is_some() {
+        return None;
+    }
     let asked = manifest.command.asked_to_end;
     asked.or(match exit {
         Exit::Signal(signal) if is_ending(signal) => Some(signal),

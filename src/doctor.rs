@@ -90,9 +90,9 @@ fn remedy(failure: &ReadError) -> String {
 
 fn line(text: &mut String, source: &Source, verdict: &str, rest: &str) {
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "{:<9} {verdict:<8} {rest}", source.name);
+    let _ = writeln!(text, "{:<11} {verdict:<8} {rest}", source.name);
 }
 
 fn detail(text: &mut String, rest: &str) {
-    let _ = writeln!(text, "{:<9} - {rest}", "");
+    let _ = writeln!(text, "{:<11} - {rest}", "");
 }

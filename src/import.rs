@@ -223,6 +223,7 @@ fn draft(
             exit_code: None,
             signal: None,
             asked_to_end: None,
+            aborted: None,
         },
         tool: Tool { name: "llama-bench".to_owned(), version: None },
         models: model.into_iter().collect(),

@@ -107,6 +107,10 @@ pub enum Table {
     PowerLimit,
     /// Pressure stall information.
     Pressure,
+    /// Memory of the graphics processor by process and pool.
+    ProcessGpuMemory,
+    /// Time of the graphics processor by process and engine.
+    ProcessGpuTime,
     /// Mains connections.
     Supply,
     /// Temperatures by device and sensor.
@@ -138,6 +142,8 @@ impl Table {
             Self::Power => "power",
             Self::PowerLimit => "power_limit",
             Self::Pressure => "pressure",
+            Self::ProcessGpuMemory => "process_gpu_memory",
+            Self::ProcessGpuTime => "process_gpu_time",
             Self::Supply => "supply",
             Self::Temperature => "temperature",
             Self::BoardTemperature => "board_temperature",

@@ -18,7 +18,8 @@ use crate::archive::{Archive, ArchiveError, Lock, RunDirectory};
 use crate::clock;
 use crate::command_line::container;
 use crate::config::Config;
-use crate::process::foreground::{self, Ended, Event, Show, Signals, Task, Watch};
+use crate::fitness::{Progress, Requirements, Waited};
+use crate::process::foreground::{self, Ended, Event, Running, Show, Signals, Task, Watch};
 use crate::root::Root;
 use crate::run::journal::{Header, Line, VERSION};
 use crate::run::manifest::{Kind, Manifest, State, Tags};
@@ -27,6 +28,8 @@ use crate::sample::{Sampler, Snapshot};
 use crate::tool::{Phase, Tool};
 
 mod close;
+mod fit;
+mod guard;
 mod inhibit;
 mod journal;
 mod leftovers;
@@ -39,6 +42,7 @@ pub mod recover;
 mod sampling;
 pub mod secret;
 
+use guard::{Guard, Limits};
 use inhibit::Inhibition;
 use journal::Journal;
 pub use opening::plain;
@@ -72,6 +76,8 @@ pub struct Request {
     pub hash_model: bool,
     /// The campaign that the run is a cell of.
     pub campaign: Option<Membership>,
+    /// What the machine must be like before it begins, and while it runs.
+    pub requirements: Requirements,
     /// Where the run is archived.
     pub archive: Archive,
     /// Which sources are read, and where.
@@ -100,6 +106,9 @@ pub enum RecordError {
     /// Nothing was run.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A signal came before anything ran.
+    #[error("ended by {} before anything ran", foreground::signal_name(*.0))]
+    Signal(i32),
     /// halo failed.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
@@ -125,7 +134,8 @@ pub enum Exit {
 pub fn record(request: &Request) -> Result<Exit, RecordError> {
     let prepared = preflight::check(request)?;
     let mut signals = Signals::catch()?;
-    let recording = Recording::begin(request, &prepared, None)?;
+    let waited = fit::wait_until_fit(request, &mut signals, None)?;
+    let recording = Recording::begin(request, &prepared, None, &waited)?;
     say(&recording.greeting(request, &prepared));
     let recorded = recording.conclude(request, &prepared, &mut signals);
     for line in &recorded.farewell {
@@ -146,12 +156,16 @@ pub fn record_cell(
     watcher: Arc<dyn Watcher>,
 ) -> Result<Recorded, RecordError> {
     let prepared = preflight::check(request)?;
-    let recording = Recording::begin(request, &prepared, Some(watcher))?;
+    let waited = fit::wait_until_fit(request, signals, Some(&*watcher))?;
+    let recording = Recording::begin(request, &prepared, Some(watcher), &waited)?;
     Ok(recording.conclude(request, &prepared, signals))
 }
 
 /// Told what happens while a command is recorded.
 pub trait Watcher: Send + Sync {
+    /// The machine is still too hot to begin.
+    fn cooling(&self, progress: &Progress);
+
     /// The tool says that it began something, or ended it.
     fn phase(&self, phase: &Phase);
 
@@ -203,6 +217,8 @@ struct Recording {
     root: Arc<Root>,
     /// What is executed: the command of the plan, with variables where a container needs them.
     argv: Vec<OsString>,
+    running: Running,
+    guard: Option<Arc<Guard>>,
     /// Who sees what happens instead of the user.
     watcher: Option<Arc<dyn Watcher>>,
     inhibition: Option<Inhibition>,
@@ -215,6 +231,7 @@ impl Recording {
         request: &Request,
         prepared: &Prepared,
         watcher: Option<Arc<dyn Watcher>>,
+        waited: &Waited,
     ) -> Result<Self, RecordError> {
         let root = Arc::new(request.config.path.root());
         let sampler = Arc::new(Sampler::start(&request.config, &root)?);
@@ -243,8 +260,17 @@ impl Recording {
         }));
         let (for_thread, its_journal) = (Arc::clone(&sampler), Arc::clone(&journal));
         journal.sync()?;
-        let its_watcher = watcher.clone();
+        let running = Running::default();
+        let required = &request.requirements;
+        let limits = Limits { above: required.abort_above, after: required.timeout };
+        let has_limit = limits.above.is_some() || limits.after.is_some();
+        let guard =
+            has_limit.then(|| Arc::new(Guard::new(limits, Arc::clone(&journal), running.clone())));
+        let (its_watcher, its_guard) = (watcher.clone(), guard.clone());
         let see = move |snapshot: &Snapshot| {
+            if let Some(guard) = &its_guard {
+                guard.look(snapshot);
+            }
             if let Some(watcher) = &its_watcher {
                 watcher.sample(snapshot);
             }
@@ -253,6 +279,7 @@ impl Recording {
 
         let inhibition = Inhibition::begin(directory.name());
         manifest.environment_at_start = probe::at_start(request, &root, &sampler);
+        manifest.environment_at_start.facts.extend(fit::facts(waited));
         directory.write_manifest(&manifest)?;
         Ok(Self {
             directory,
@@ -262,6 +289,8 @@ impl Recording {
             sampler,
             root,
             argv,
+            running,
+            guard,
             watcher,
             inhibition,
             _lock: lock,
@@ -325,6 +354,7 @@ impl Recording {
                 (ID_VARIABLE, &id),
                 (DIRECTORY_VARIABLE, self.directory.path().as_os_str()),
             ],
+            running: self.running.clone(),
             stdout: raw("stdout")?,
             stderr: raw("stderr")?,
             show: Show {
@@ -336,7 +366,13 @@ impl Recording {
         let mut asked_to_end = None;
         self.manifest.command.started = Some(Timestamp::now());
         let journal = Arc::clone(&self.journal);
-        let started = || journal.mark("command started", []);
+        let guard = self.guard.clone();
+        let started = || {
+            journal.mark("command started", []);
+            if let Some(guard) = guard {
+                guard.begin();
+            }
+        };
         let tell = |event| match event {
             Event::Stopped => journal.mark("command stopped", []),
             Event::Continued => journal.mark("command continued", []),
@@ -348,9 +384,16 @@ impl Recording {
         let ended = foreground::run(task, signals, started, tell)?;
         self.remember_end(&ended, asked_to_end);
         let was_ended = ended.signal.is_some() || close::was_cut_short(&self.manifest);
-        if was_ended && container::recognize(&self.argv).is_some() {
-            self.manifest.problems.extend(leftovers::end(&self.manifest.id));
-        }
+        let id = &self.manifest.id;
+        let left = if was_ended && container::recognize(&self.argv).is_some() {
+            leftovers::end(id, "in the container")
+        } else if self.manifest.command.aborted.is_some() {
+            // What still computes keeps the machine hot.
+            leftovers::end(id, "that the command left")
+        } else {
+            None
+        };
+        self.manifest.problems.extend(left);
         Ok(ended)
     }
 
@@ -370,6 +413,9 @@ impl Recording {
 
     /// Remembers how the command ended: in the manifest, and in the journal for a recovery.
     fn remember_end(&mut self, ended: &Ended, asked_to_end: Option<i32>) {
+        let reason = self.guard.as_ref().and_then(|guard| guard.end());
+        // Too late is where it had ended itself.
+        self.manifest.command.aborted = reason.filter(|_| asked_to_end.is_some());
         close::mark_end(&self.journal, &mut self.manifest.command, ended, asked_to_end);
     }
 
@@ -401,6 +447,9 @@ impl Recording {
                 Exit::Code(exit_code(ended).filter(|code| *code != 0).unwrap_or(FAULT))
             }
             (Ok(()), Some(signal), _) => Exit::Signal(signal),
+            (Ok(()), None, _) if self.manifest.command.aborted.is_some() => {
+                Exit::Signal(foreground::END)
+            }
             // It exited with 0, and its own output says that it failed.
             (Ok(()), None, State::Failed) if ended.exit_code == Some(0) => Exit::Code(1),
             (Ok(()), None, _) => Exit::Code(exit_code(ended).unwrap_or(FAULT)),

@@ -2,5 +2,6 @@
 
 pub mod backends;
 pub mod campaign;
+pub mod fitness;
 pub mod models;
 pub mod terminal;

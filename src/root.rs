@@ -3,6 +3,7 @@
 //! Sources name files as the kernel does (`/sys/class/drm`, `/proc/stat`, `/etc/os-release`);
 //! where those really lie is decided here, so that a captured machine is read like the live one.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
@@ -54,6 +55,15 @@ pub struct Entry {
     pub inode: u64,
 }
 
+/// The links that [`Root::links`] found.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Links {
+    /// Their names, sorted.
+    pub names: Vec<String>,
+    /// How many links were looked at.
+    pub looked_at: usize,
+}
+
 /// What a file or directory looked like at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
@@ -75,7 +85,8 @@ pub struct ReadError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// The file, its directory or its device is not there, or the device has no such sensor
-    /// (ENOENT, ENOTDIR, ENODEV, ENXIO, EINVAL, ENODATA, EOPNOTSUPP): not a failure.
+    /// (ENOENT, ENOTDIR, ENODEV, ENXIO, EINVAL, ENODATA, EOPNOTSUPP), or the process has ended
+    /// (ESRCH): not a failure.
     Absent,
     /// The device does not answer now (EBUSY, EAGAIN, and EPERM, which amdgpu gives during a
     /// reset and while it is suspended).
@@ -144,7 +155,8 @@ impl ReadError {
                 | Errno::NXIO
                 | Errno::INVAL
                 | Errno::NODATA
-                | Errno::OPNOTSUPP,
+                | Errno::OPNOTSUPP
+                | Errno::SRCH,
             ) => Reason::Absent,
             Some(Errno::BUSY | Errno::AGAIN | Errno::PERM) => Reason::Busy,
             Some(Errno::ACCESS) => Reason::Permission,
@@ -300,6 +312,40 @@ impl Root {
             .ok_or_else(|| ReadError::garbage(&location, "points nowhere"))?;
         self.remember(|| Opened::Link(path.to_owned(), target.to_string_lossy().into_owned()));
         Ok(name.to_owned())
+    }
+
+    /// The links in a directory whose target's last part is wanted, of at most the first `most`.
+    ///
+    /// Only those are remembered: what else a process has open is its user's business.
+    pub fn links(
+        &self,
+        path: &str,
+        most: usize,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Links, ReadError> {
+        let location = self.locate(path);
+        let entries = self
+            .fault(path)
+            .and_then(|()| std::fs::read_dir(&location))
+            .map_err(|error| ReadError::system(&location, &error))?;
+        let mut links = Links::default();
+        for entry in entries.take(most) {
+            links.looked_at += 1;
+            // A file that was closed in this moment is none any more.
+            let Ok(entry) = entry else { continue };
+            let Ok(target) = std::fs::read_link(entry.path()) else { continue };
+            let is_wanted = target.file_name().and_then(OsStr::to_str).is_some_and(&wanted);
+            let Some(name) = entry.file_name().to_str().filter(|_| is_wanted).map(str::to_owned)
+            else {
+                continue;
+            };
+            self.remember(|| {
+                Opened::Link(format!("{path}/{name}"), target.to_string_lossy().into_owned())
+            });
+            links.names.push(name);
+        }
+        links.names.sort_by(|a, b| natural_order(a).cmp(&natural_order(b)));
+        Ok(links)
     }
 
     /// How long ago a file was written.

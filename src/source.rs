@@ -17,6 +17,7 @@ pub mod memory;
 pub mod npu;
 pub mod power;
 pub mod pressure;
+pub mod process_gpu;
 pub mod rapl;
 mod registered;
 pub mod runs;
@@ -35,6 +36,7 @@ pub static SOURCES: &[&Source] = &[
     &npu::SOURCE,
     &power::SOURCE,
     &pressure::SOURCE,
+    &process_gpu::SOURCE,
     &rapl::SOURCE,
     &runs::SOURCE,
     &selfstat::SOURCE,

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::estimate::Estimate;
 use super::status::{Outcome, outcome};
+use crate::fitness::Progress;
 use crate::record::{Recorded, Watcher};
 use crate::run::Cell;
 use crate::sample::Snapshot;
@@ -161,6 +162,20 @@ impl State {
 }
 
 impl Watcher for Display {
+    fn cooling(&self, progress: &Progress) {
+        let now = progress.hottest.as_ref().map(|hottest| format!("{:.0}", hottest.celsius));
+        let now = now.as_deref().unwrap_or("?");
+        let text = format!("cooling: {now} °C, to {} °C", progress.limit);
+        let mut state = self.state();
+        let is_new = !state.phase.starts_with("cooling");
+        state.phase.clone_from(&text);
+        drop(state);
+        if is_new && self.bar.is_none() {
+            self.line(&format!("  {text}"));
+        }
+        self.draw();
+    }
+
     fn phase(&self, phase: &Phase) {
         let attribute = |name: &str| phase.attributes.get(name).map(String::as_str);
         let mut state = self.state();

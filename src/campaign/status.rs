@@ -54,16 +54,23 @@ pub fn status<'a>(campaign: &'a Campaign, runs: &'a Runs) -> Vec<CellStatus<'a>>
 pub fn outcome(manifest: &Manifest) -> Outcome {
     match manifest.state {
         State::Running | State::Interrupted => Outcome::Open,
-        // The user ended it; a signal that came from elsewhere is a failure.
-        State::Cancelled if manifest.command.asked_to_end.is_some() => Outcome::Open,
+        // The user ended it; what halo ended, or a signal that came from elsewhere, is a failure.
+        State::Cancelled if was_ended_by_user(manifest) => Outcome::Open,
         State::Complete if manifest.results == Results::Parsed => Outcome::Done,
         State::Complete | State::Failed | State::Cancelled => Outcome::Failed(reason(manifest)),
     }
 }
 
+fn was_ended_by_user(manifest: &Manifest) -> bool {
+    manifest.command.asked_to_end.is_some() && manifest.command.aborted.is_none()
+}
+
 /// Why a run has no result.
 fn reason(manifest: &Manifest) -> String {
     let command = &manifest.command;
+    if let Some(reason) = &command.aborted {
+        return reason.clone();
+    }
     // A shell or a container's client says with a code above 128 which signal it was.
     let signal = command.signal.or(command.exit_code.filter(|code| *code > 128).map(|c| c - 128));
     let how = match (signal, command.exit_code) {

@@ -21,12 +21,14 @@ use crate::run::campaign;
 use crate::run::manifest::{Kind, State, Tags};
 
 mod exporting;
+mod fitness;
 mod models;
 mod recording;
 mod sweep;
 mod values;
 
 pub use exporting::Format;
+use fitness::Check;
 use models::{Backends, Models};
 use recording::{Command, Machine, Recording};
 use sweep::{Resume, Sweep};
@@ -94,6 +96,9 @@ enum Subcommands {
     Models(Models),
     /// Show the backends that are known, and which are there
     Backends(Backends),
+    /// Say whether this machine is fit to measure, and what to do where it is not; exit code 1 where
+    /// something is bad
+    Check(Check),
     /// Add a mark to the run that is being recorded
     Mark {
         /// What happened
@@ -263,6 +268,8 @@ pub enum Asked {
     Models(Box<ShownModels>, Output),
     /// Show backends: the user's own file of them.
     Backends(Option<PathBuf>, Output),
+    /// Say whether the machine is fit to measure.
+    Check(Box<Checked>, Output),
     /// Do something with the archive.
     Archive(Archive, Action),
     /// Print a text.
@@ -283,6 +290,19 @@ pub struct ShownModels {
     /// Where files are looked for.
     pub directories: Vec<PathBuf>,
     /// The machine that they shall fit.
+    pub config: Config,
+}
+
+/// What a machine is checked for.
+#[derive(Debug)]
+pub struct Checked {
+    /// A model that shall fit.
+    pub model: Option<PathBuf>,
+    /// The temperature that it shall not exceed, in degrees Celsius.
+    pub cool_to: Option<f64>,
+    /// The archive that shall have room.
+    pub archive: Archive,
+    /// The machine.
     pub config: Config,
 }
 
@@ -379,6 +399,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
         Subcommands::Models(models) => return shown(models),
         Subcommands::Backends(backends) => {
             return Ok(Asked::Backends(backends.backends_file, output(backends.json)));
+        }
+        Subcommands::Check(Check { model, cool_to, json, machine }) => {
+            let config = machine.config()?;
+            let checked = Checked { model, cool_to, archive, config };
+            return Ok(Asked::Check(Box::new(checked), output(json)));
         }
         Subcommands::Mark { name, attributes, run } => {
             Action::Mark { name, attributes: attributes.into_iter().collect(), run }

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group};
 use signal_hook::consts::{
@@ -29,12 +30,42 @@ pub struct Task<'a> {
     pub argv: &'a [OsString],
     /// Variables that are set for it beside those that halo has itself.
     pub variables: &'a [(&'a str, &'a OsStr)],
+    /// Where its process is noted while it runs.
+    pub running: Running,
     /// Where its standard output is copied to.
     pub stdout: File,
     /// Where its standard error is copied to.
     pub stderr: File,
     /// What becomes of both beside that.
     pub show: Show,
+}
+
+/// A command's process for as long as it lasts, for another thread that may have to end it.
+#[derive(Debug, Clone, Default)]
+pub struct Running(Arc<Mutex<Option<Pid>>>);
+
+impl Running {
+    /// Ends it at once, where it runs.
+    pub fn kill(&self) {
+        if let Some(process) = *self.process() {
+            // It may have ended in this moment, which is as good.
+            let _ = kill_process(process, Signal::KILL);
+        }
+    }
+
+    /// Held while the process is reaped: its number is nobody's after that, or somebody else's.
+    fn process(&self) -> MutexGuard<'_, Option<Pid>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The signal that asks a command to end.
+pub const END: i32 = SIGTERM;
+
+/// Asks the command to end as `kill` does that somebody sends to halo: the signal is passed on.
+pub fn ask_to_end() {
+    // It fails for signals alone that do not exist.
+    let _ = signal_hook::low_level::raise(END);
 }
 
 /// A change in the command's life, told while it runs.
@@ -111,7 +142,9 @@ pub fn run(
     mut tell: impl FnMut(Event),
 ) -> io::Result<Ended> {
     let mut terminal = if task.show.is_shown { Terminal::open()? } else { None };
+    let running = task.running.clone();
     let (child, tee) = spawn(task, terminal.as_mut())?;
+    *running.process() = Some(child);
     started();
     let mut status = None;
     while status.is_none() {
@@ -119,7 +152,7 @@ pub fn run(
             match origin.signal {
                 // Others of halo's children end too; one that was reaped is nobody's any more.
                 SIGCHLD if status.is_some() => {}
-                SIGCHLD => status = reap(child, terminal.as_mut(), &mut tell)?,
+                SIGCHLD => status = reap(child, &running, terminal.as_mut(), &mut tell)?,
                 // `fg` brought halo to the foreground.
                 SIGCONT => {
                     if let Some(terminal) = terminal.as_mut().filter(|t| !t.is_entered()) {
@@ -167,9 +200,11 @@ fn send(signal: i32, child: Pid, terminal: Option<&Terminal>) {
 /// What became of the child, where it ended.
 fn reap(
     child: Pid,
+    running: &Running,
     mut terminal: Option<&mut Terminal>,
     tell: &mut impl FnMut(Event),
 ) -> io::Result<Option<Ended>> {
+    let mut process = running.process();
     // Several changes may have come as one signal.
     while let Some((_, status)) =
         rustix::process::waitpid(Some(child), WaitOptions::NOHANG | WaitOptions::UNTRACED)?
@@ -181,6 +216,7 @@ fn reap(
                 tell(Event::Continued);
             }
         } else {
+            *process = None;
             return Ok(Some(ended(status)));
         }
     }

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::guard::{ABORTED, REASON};
 use super::journal::Journal;
 use crate::archive::convert::{Converted, convert};
 use crate::archive::{ArchiveError, RunDirectory, files};
@@ -108,6 +109,9 @@ fn take_over_end(manifest: &mut Manifest, marks: &[Mark]) {
     manifest.command.signal = number("signal");
     manifest.command.asked_to_end = number("asked_to_end");
     manifest.command.ended = Timestamp::from_nanosecond(mark.at.unix.into()).ok();
+    let aborted = marks.iter().find(|mark| mark.name == ABORTED);
+    manifest.command.aborted = aborted.and_then(|mark| mark.attributes.get(REASON).cloned());
+    manifest.failure = manifest.command.aborted.clone().or(manifest.failure.take());
 }
 
 /// Whether the command was ended, rather than ended by itself.
@@ -136,7 +140,9 @@ pub(super) fn state(manifest: &Manifest) -> State {
 /// Reads what the tool printed into the manifest, and gives the figures.
 pub(super) fn read_output(run: &RunDirectory, manifest: &mut Manifest) -> Vec<Row> {
     manifest.results = Results::None;
-    (manifest.unparsed, manifest.failure) = (None, None);
+    manifest.unparsed = None;
+    // What a tool says that was ended is of less interest.
+    manifest.failure.clone_from(&manifest.command.aborted);
     if manifest.origin == Origin::Imported {
         return read_imported(run, manifest);
     }
@@ -187,7 +193,7 @@ fn take_results(manifest: &mut Manifest, parsed: Parsed) -> Vec<Row> {
     manifest.backend = parsed.backend;
     manifest.summary = summary(&parsed.rows);
     manifest.cases = parsed.cases;
-    manifest.failure = parsed.failure;
+    manifest.failure = manifest.failure.take().or(parsed.failure);
     parsed.rows
 }
 

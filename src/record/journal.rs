@@ -48,7 +48,11 @@ impl Journal {
     }
 
     /// Adds something that halo itself knows of.
-    pub(super) fn mark<const N: usize>(&self, name: &str, attributes: [(&str, String); N]) {
+    pub(super) fn mark<'a>(
+        &self,
+        name: &str,
+        attributes: impl IntoIterator<Item = (&'a str, String)>,
+    ) {
         let attributes: BTreeMap<String, String> =
             attributes.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         self.add(By::Halo, name, attributes);

@@ -1,4 +1,5 @@
-//! Ends a command inside its container: where its client is ended, it goes on there.
+//! Ends what is left of a command that was ended: inside its container it goes on where its client
+//! is ended, and what it started goes on where it was killed.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,8 +12,8 @@ use crate::root::Root;
 /// How long it may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Asks what is left of a run to end, and ends what does not. Says what it had to do.
-pub(super) fn end(id: &str) -> Option<String> {
+/// Asks what is left of a run to end, and ends what does not. Says what it had to do, and where.
+pub(super) fn end(id: &str, place: &str) -> Option<String> {
     let root = Root::live();
     let left = processes_of(&root, id);
     if left.is_empty() {
@@ -22,13 +23,13 @@ pub(super) fn end(id: &str) -> Option<String> {
     let began = Instant::now();
     while began.elapsed() < GRACE {
         if processes_of(&root, id).is_empty() {
-            return Some(format!("{} processes in the container were ended", left.len()));
+            return Some(format!("{} processes {place} were ended", left.len()));
         }
         thread::sleep(Duration::from_millis(50));
     }
     let stubborn = processes_of(&root, id);
     send(&stubborn, Signal::KILL);
-    Some(format!("{} processes in the container had to be killed", stubborn.len()))
+    Some(format!("{} processes {place} had to be killed", stubborn.len()))
 }
 
 fn send(processes: &[i32], signal: Signal) {

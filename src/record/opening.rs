@@ -76,6 +76,7 @@ pub(super) fn manifest(
             exit_code: None,
             signal: None,
             asked_to_end: None,
+            aborted: None,
         },
         tool: Tool { name: tool(prepared), version: None },
         models: Vec::new(),

@@ -42,9 +42,9 @@ impl Sampling {
                     series.sample(&sampler, &journal, Timing::default());
                     return;
                 }
-                if !series.sample(&sampler, &journal, schedule.begin_tick()) {
-                    return;
-                }
+                // Where the journal takes nothing any more, who sees the samples may still have to
+                // end the command.
+                series.sample(&sampler, &journal, schedule.begin_tick());
             }
         })?;
         Ok(Self { stop, thread })
@@ -109,8 +109,8 @@ impl Series {
         Self { see, numbers: HashMap::new(), count: 0, asked: HashMap::new(), read: HashMap::new() }
     }
 
-    /// Takes a sample, and says whether the journal took it.
-    fn sample(&mut self, sampler: &Sampler, journal: &Journal, timing: Timing) -> bool {
+    /// Takes a sample.
+    fn sample(&mut self, sampler: &Sampler, journal: &Journal, timing: Timing) {
         let began = Instant::now();
         let mut tick = Tick {
             at: clock::now(),
@@ -130,8 +130,10 @@ impl Series {
             Err(_) => tick.failing.push("sampler:io".to_owned()),
         }
         tick.cost = nanoseconds(began.elapsed());
-        (new.series.is_empty() || journal.append(&Line::Series(new)))
-            && journal.append(&Line::Tick(tick))
+        // The journal remembers itself that it takes nothing any more.
+        if new.series.is_empty() || journal.append(&Line::Series(new)) {
+            journal.append(&Line::Tick(tick));
+        }
     }
 
     /// Whether the hardware behind a source may be asked again. A tick that is a little early

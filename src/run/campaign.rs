@@ -55,6 +55,9 @@ pub struct Recording {
     pub lead_seconds: f64,
     /// Whether model files are hashed.
     pub hash_model: bool,
+    /// What each cell requires of the machine.
+    #[serde(default)]
+    pub fitness: Fitness,
     /// The configuration file of halo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_file: Option<String>,
@@ -67,4 +70,27 @@ pub struct Recording {
     /// The mount point of the root filesystem.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rootfs: Option<String>,
+}
+
+/// What each cell of a campaign requires of the machine.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Fitness {
+    /// The temperature that it shall have come down to, in degrees Celsius.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cool_to: Option<f64>,
+    /// How long that is waited for, where it is not as long as usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cool_timeout_seconds: Option<f64>,
+    /// Whether the graphics processor shall be idle.
+    #[serde(default)]
+    pub require_idle: bool,
+    /// The groups of tuning checks none of which may fail: `core`, `power`, `runtime`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub require_check: Vec<String>,
+    /// The temperature above which a command is ended, in degrees Celsius.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abort_above: Option<f64>,
+    /// How long a command may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<f64>,
 }

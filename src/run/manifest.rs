@@ -200,6 +200,9 @@ pub struct Command {
     /// The signal by which somebody asked it to end, Ctrl-C or `kill`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_to_end: Option<i32>,
+    /// Why halo ended it, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<String>,
 }
 
 /// The tool that a command runs.

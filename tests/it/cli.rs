@@ -121,17 +121,17 @@ fn doctor_says_what_is_missing_and_how_to_get_it() {
     let output = command().args(host_flags("no-gpu")).arg("--doctor").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}");
-    assert!(text.contains("amdgpu    absent   No card of the driver amdgpu"), "{text}");
-    assert!(text.contains("memory    ok       5 series"), "{text}");
+    assert!(text.contains("amdgpu      absent   No card of the driver amdgpu"), "{text}");
+    assert!(text.contains("memory      ok       5 series"), "{text}");
     let copy = crate::machine::Copy::of("strix-halo-zbook-64g");
     fs::write(copy.clear("proc/meminfo".as_ref()), "garbage\n").unwrap();
     let flags = crate::program::machine_flags(copy.path());
     let output = command().args(flags).args(["--doctor", "--no-collector.npu"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("memory    fails"), "{text}");
+    assert!(text.contains("memory      fails"), "{text}");
     assert!(text.contains("meminfo: is not a list of memory sizes: \"garbage\""), "{text}");
-    assert!(text.contains("npu       off      --collector.npu reads it"), "{text}");
+    assert!(text.contains("npu         off      --collector.npu reads it"), "{text}");
 }
 
 #[test]

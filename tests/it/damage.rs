@@ -151,10 +151,12 @@ fn check(
 }
 
 /// A tuned profile may have any name, so a file with another word is a machine with another
-/// profile, which is what the check is for. A fan that stands still does so under any chip name.
+/// profile, which is what the check is for. A fan that stands still does so under any chip name,
+/// and a process that holds nothing may have any name too.
 fn may_become_zero(series: &str, path: &str) -> bool {
     (series.contains("tuned_profile") && path == "/etc/tuned/active_profile")
         || (series.starts_with("halo_fan_speed_rpm") && path.ends_with("/name"))
+        || (series.starts_with("halo_process_gpu_") && path.ends_with("/comm"))
 }
 
 #[test]
@@ -210,7 +212,9 @@ fn hang(
     let copy = Copy::of(host);
     let original = fs::read(copy.path().join(relative)).unwrap();
     copy.hang(relative);
-    let sampler = Sampler::start(&Config::default(), &Arc::new(copy.root())).unwrap();
+    let collector = SOURCES.iter().map(|source| (source.name.to_owned(), true)).collect();
+    let config = Config { collector, ..Config::default() };
+    let sampler = Sampler::start(&config, &Arc::new(copy.root())).unwrap();
     let wanted = |source: &halo::source::Source| source.name != selfstat::SOURCE.name;
     let snapshot = machine::block_on(sampler.snapshot(wanted));
     for state in snapshot.states() {

@@ -203,9 +203,10 @@ pub(crate) fn files_below(directory: &Path) -> Vec<PathBuf> {
     fn walk(directory: &Path, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
+            // Links are where open files of processes lead: no content that could be damaged.
             if path.is_dir() {
                 walk(&path, files);
-            } else {
+            } else if !path.is_symlink() {
                 files.push(path);
             }
         }
@@ -236,7 +237,9 @@ pub(crate) fn about(hazard: &Path) -> About {
 fn link_children(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        symlink(entry.path(), to.join(entry.file_name())).unwrap();
+        // A link of the machine leads where it leads there.
+        let target = fs::read_link(entry.path()).unwrap_or_else(|_| entry.path());
+        symlink(target, to.join(entry.file_name())).unwrap();
     }
 }
 

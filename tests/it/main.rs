@@ -14,6 +14,7 @@ mod cli;
 mod config;
 mod damage;
 mod documents;
+mod fitness;
 mod gpu_metrics;
 mod hosts;
 mod http;
@@ -25,6 +26,7 @@ mod model;
 #[cfg(feature = "record")]
 mod plan;
 mod power;
+mod process_gpu;
 mod program;
 #[cfg(feature = "real-tests")]
 mod real;

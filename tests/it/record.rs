@@ -1,7 +1,7 @@
 //! The recorder as a program: commands that it wraps, runs that it archives.
 
 mod archive;
-mod environment;
+pub(crate) mod environment;
 pub(crate) mod interrupted;
 mod refusals;
 mod sampling;

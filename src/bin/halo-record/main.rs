@@ -17,6 +17,7 @@ use halo::run::manifest::Tags;
 use serde_json::json;
 
 mod campaign;
+mod check;
 
 /// The exit code of what is refused before anything is done.
 const USAGE: u8 = 2;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         }
         Ok(Asked::Models(asked, output)) => finish(campaign::models(&asked, output)),
         Ok(Asked::Backends(own, output)) => finish(campaign::backends(own.as_deref(), output)),
+        Ok(Asked::Check(asked, output)) => finish(check::check(&asked, output)),
         Ok(Asked::Archive(archive, action)) => finish(act(&archive, action)),
     }
 }
@@ -73,10 +75,12 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
 fn record(request: &Request) -> ExitCode {
     match record::record(request) {
         Ok(Exit::Code(code)) => ExitCode::from(code),
-        Ok(Exit::Signal(signal)) => match foreground::end_by(signal) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => refuse(&error, record::FAULT),
-        },
+        Ok(Exit::Signal(signal)) | Err(RecordError::Signal(signal)) => {
+            match foreground::end_by(signal) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => refuse(&error, record::FAULT),
+            }
+        }
         Err(RecordError::Refused(error)) => refuse(&error, USAGE),
         Err(error) => refuse(&error, record::FAULT),
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::super::{UsageError, validate};
+use super::fitness::Fitness;
 use super::{Asked, values};
 use crate::archive::Archive;
 use crate::config::Config;
@@ -30,6 +31,8 @@ pub(super) struct Recording {
     /// Hash the model files; a hash is kept until the file changes
     #[arg(long)]
     hash_model: bool,
+    #[command(flatten)]
+    fitness: Fitness,
     #[command(flatten)]
     machine: Machine,
 }
@@ -105,12 +108,18 @@ impl Recording {
     }
 
     /// What every cell of a campaign is recorded with.
-    pub(super) fn of_campaign(&self) -> campaign::Recording {
+    ///
+    /// # Errors
+    ///
+    /// Requirements that contradict each other.
+    pub(super) fn of_campaign(&self) -> Result<campaign::Recording, UsageError> {
         let path = |path: &Option<PathBuf>| {
             let path = std::path::absolute(path.as_ref()?).ok()?;
             Some(path.to_string_lossy().into_owned())
         };
-        campaign::Recording {
+        let requirements = self.fitness.requirements(self.interval)?;
+        Ok(campaign::Recording {
+            fitness: (&requirements).into(),
             interval_seconds: self.interval.as_secs_f64(),
             lead_seconds: self.lead.as_secs_f64(),
             hash_model: self.hash_model,
@@ -118,7 +127,7 @@ impl Recording {
             procfs: path(&self.machine.procfs),
             sysfs: path(&self.machine.sysfs),
             rootfs: path(&self.machine.rootfs),
-        }
+        })
     }
 
     /// What the user wants to record.
@@ -129,6 +138,7 @@ impl Recording {
         archive: Archive,
     ) -> Result<Asked, UsageError> {
         let config = self.config()?;
+        let requirements = self.fitness.requirements(self.interval)?;
         Ok(Asked::Record(Box::new(Request {
             kind,
             argv: command.argv,
@@ -137,6 +147,7 @@ impl Recording {
             lead: self.lead,
             hash_model: self.hash_model,
             campaign: None,
+            requirements,
             archive,
             config,
         })))

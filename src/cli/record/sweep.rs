@@ -158,7 +158,7 @@ impl Sweep {
         Ok(New {
             archive,
             tags: recording.tags(),
-            recording: recording.of_campaign(),
+            recording: recording.of_campaign()?,
             is_dry_run: self.dry_run,
             asked: matrix::Asked {
                 models: self.models.unwrap_or_default(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
 use crate::run::manifest::State;
+use crate::source::tuning::checks::Group;
 
 /// The shortest interval that is accepted; each source keeps its own least time between readings.
 const LEAST_INTERVAL: Duration = Duration::from_millis(20);
@@ -57,6 +58,17 @@ pub(super) fn interval(text: &str) -> Result<Duration, String> {
 pub(super) fn lead(text: &str) -> Result<Duration, String> {
     let lead = if text == "0" { Duration::ZERO } else { duration(text)? };
     if lead <= LONGEST_LEAD { Ok(lead) } else { Err(format!("expected at most {LONGEST_LEAD:?}")) }
+}
+
+/// Degrees Celsius that a processor can have and a room cannot.
+pub(super) fn celsius(text: &str) -> Result<f64, String> {
+    let celsius = text.parse().ok().filter(|celsius| (20.0..=110.0).contains(celsius));
+    celsius.ok_or_else(|| "expected degrees Celsius from 20 to 110".to_owned())
+}
+
+pub(super) fn group(text: &str) -> Result<Group, String> {
+    let group = Group::ALL.into_iter().find(|group| group.as_str() == text);
+    group.ok_or_else(|| format!("expected one of {}", Group::ALL.map(Group::as_str).join(", ")))
 }
 
 pub(super) fn gigabytes(text: &str) -> Result<f64, String> {

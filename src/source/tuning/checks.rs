@@ -42,6 +42,9 @@ pub enum Group {
 }
 
 impl Group {
+    /// All groups.
+    pub const ALL: [Self; 3] = [Self::Core, Self::Power, Self::Runtime];
+
     /// The value of the label `group`.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -28,7 +28,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let labels = prop::collection::vec(any::<String>(), 3);
+    let labels = prop::collection::vec(any::<String>(), 4);
     let series = prop::collection::vec((any::<Index>(), labels), 0..6);
     let value = NORMAL | SUBNORMAL | ZERO | POSITIVE | NEGATIVE;
     let values = prop::collection::vec((any::<Index>(), value), 0..12);

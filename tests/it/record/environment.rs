@@ -102,7 +102,7 @@ fn the_state_of_the_working_directory_is_known() {
 
 /// A stand-in for podman, because containers cannot be had here: what it runs goes on when its
 /// client is ended, as in a real one, and it passes on only the variables that it is told.
-const PODMAN: &str = r#"
+pub(crate) const PODMAN: &str = r#"
 [ "$1 $2" = "container inspect" ] && { echo registry/image:1; exit 0; }
 [ "$1" = exec ] || exit 125
 shift
