@@ -1,37 +1,42 @@
 //! Names that somebody may have meant.
 
-/// Fewer letters in common are chance.
+/// Fewer letters are like anything.
 const LEAST: usize = 3;
 
 /// More names than this help nobody.
 const MOST: usize = 5;
 
-/// The names that have a piece of the text in them, those with the longest first. The piece has
-/// half of the text's letters at least, whatever their case.
+/// The names of which a piece is almost the text, the nearest first: one letter of three may be
+/// wrong, missing or too much, whatever their case.
 pub(super) fn near<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let text: Vec<char> = text.to_lowercase().chars().collect();
-    let least = LEAST.max(text.len().div_ceil(2));
+    if text.len() < LEAST {
+        return Vec::new();
+    }
     let mut scored: Vec<(usize, &str)> = names
-        .map(|name| (longest_common(&text, &name.to_lowercase().chars().collect::<Vec<_>>()), name))
-        .filter(|(length, _)| *length >= least)
+        .map(|name| (distance(&text, &name.to_lowercase().chars().collect::<Vec<_>>()), name))
+        .filter(|(distance, _)| *distance <= text.len() / 3)
         .collect();
-    scored.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
+    scored.sort_by_key(|(distance, _)| *distance);
     scored.truncate(MOST);
     scored.into_iter().map(|(_, name)| name).collect()
 }
 
-/// How many letters the longest piece has that stands in both.
-fn longest_common(one: &[char], other: &[char]) -> usize {
-    let mut longest = 0;
-    // How long the piece is that ends at each letter of the other.
-    let mut lengths = vec![0; other.len() + 1];
-    for letter in one {
-        for place in (0..other.len()).rev() {
-            lengths[place + 1] = if other[place] == *letter { lengths[place] + 1 } else { 0 };
-            longest = longest.max(lengths[place + 1]);
+/// How many letters have to be changed, added or taken away to make a piece of the name from the
+/// text: the edit distance of Levenshtein, where the piece may begin and end anywhere (Sellers).
+fn distance(text: &[char], name: &[char]) -> usize {
+    // For each place in the name, the distance of the text so far to the piece that ends there.
+    let mut row = vec![0; name.len() + 1];
+    for (done, letter) in text.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = done + 1;
+        for place in 0..name.len() {
+            let changed = diagonal + usize::from(name[place] != *letter);
+            diagonal = row[place + 1];
+            row[place + 1] = changed.min(diagonal + 1).min(row[place] + 1);
         }
     }
-    longest
+    row.into_iter().min().unwrap_or(text.len())
 }
 
 #[cfg(test)]
@@ -43,9 +48,22 @@ mod tests {
         let names = ["qwen3.5-2b-q4", "gemma-4-31b-q3xl", "glm-4.7-flash-q6"];
         let near = |text| near(text, names.into_iter());
         assert_eq!(near("qwen3.5-2b-q5"), ["qwen3.5-2b-q4"]);
+        assert_eq!(near("quen"), ["qwen3.5-2b-q4"]);
         assert_eq!(near("GEMMA4"), ["gemma-4-31b-q3xl"]);
         assert_eq!(near("glm-4.7-flush"), ["glm-4.7-flash-q6"]);
-        assert_eq!(near("llama"), [""; 0]);
-        assert_eq!(near(""), [""; 0]);
+        for nothing in ["llama", "", "q", "xy"] {
+            assert_eq!(near(nothing), [""; 0], "{nothing}");
+        }
+    }
+
+    #[test]
+    fn the_distance_is_that_to_the_nearest_piece() {
+        let distance = |text: &str, name: &str| {
+            distance(&text.chars().collect::<Vec<_>>(), &name.chars().collect::<Vec<_>>())
+        };
+        assert_eq!(distance("cd", "abcdef"), 0);
+        assert_eq!(distance("cxd", "abcdef"), 1);
+        assert_eq!(distance("abc", ""), 3);
+        assert_eq!(distance("bxdxf", "abcdef"), 2);
     }
 }
