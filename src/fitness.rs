@@ -1,6 +1,6 @@
 //! Whether a machine is fit to measure: idle, cool, tuned, as asked for, and with room.
 //!
-//! A [`Machine`] is gathered once, [`checks`] are pure functions on it, and [`ready`] waits for what
+//! A [`Machine`] is gathered once, [`checks`] are pure functions on it, and [`ready()`] waits for what
 //! a run requires. What cannot be told is [`State::Unknown`], and never good.
 
 use serde::Serialize;

@@ -1,14 +1,19 @@
 //! Whether a machine is fit to measure, as text for a terminal.
 
-use super::terminal::{plain_table, trimmed};
-use crate::fitness::Finding;
+use std::fmt::Write;
 
-/// What was found, one line a check.
+use crate::fitness::{Finding, State};
+
+/// What was found, a line a check, with what to do below where something is not as it should be.
 pub fn findings(findings: &[Finding]) -> String {
-    let mut table = plain_table(&["check", "state", "what is so", "what to do"]);
+    let width = findings.iter().map(|finding| finding.check.len()).max().unwrap_or_default();
+    let mut text = String::new();
     for finding in findings {
-        let remedy = finding.remedy.as_deref().unwrap_or_default();
-        table.add_row([finding.check, finding.state.as_str(), &finding.says, remedy]);
+        let Finding { check, state, says, remedy } = finding;
+        let _ = writeln!(text, "{:<7}  {check:<width$}  {says}", state.as_str());
+        if let Some(remedy) = remedy.as_ref().filter(|_| *state != State::Good) {
+            let _ = writeln!(text, "{:<7}  {:<width$}  {remedy}", "", "→");
+        }
     }
-    trimmed(&table)
+    text
 }
