@@ -67,14 +67,17 @@ fn an_idle_machine_is_idle_and_cool() {
 }
 
 #[test]
-fn the_table_says_what_to_do() {
+fn the_text_says_what_to_do_below_what_is_bad() {
     let archive = Archive::new();
     let mut program = archive.program(&["check"]);
     let output = program.args(machine_flags(&host(HOST))).output().unwrap();
-    let table = text(&output.stdout);
-    assert!(table.starts_with("check "), "{table}");
-    let line = table.lines().find(|line| line.starts_with("gpu_idle")).unwrap();
-    assert!(line.contains(" bad ") && line.ends_with("`kill 2211`"), "{line}");
+    let text = text(&output.stdout);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("bad      gpu_idle "), "{text}");
+    assert!(lines[1].trim_start().starts_with("→ ") && lines[1].ends_with("`kill 2211`"), "{text}");
+    // What is good needs nothing.
+    let disk = lines.iter().position(|line| line.starts_with("good     disk ")).unwrap();
+    assert!(!lines[disk + 1].contains('→'), "{text}");
 }
 
 #[test]
