@@ -12,7 +12,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use clap_complete::Shell;
 
-use crate::config::{Config, Format, Level};
+use crate::config::{Config, Format, Level, Llama};
 use crate::source::SOURCES;
 
 #[cfg(feature = "record")]
@@ -297,6 +297,7 @@ fn validate(config: &Config) -> Result<(), UsageError> {
         let newest = config.runs.newest;
         return Err(UsageError(format!("--runs.newest {newest}: expected at most 1000")));
     }
+    config.llama.iter().try_for_each(validate_llama)?;
     let requested = config.power.requested;
     let requested = [
         ("stapm", requested.stapm),
@@ -326,6 +327,32 @@ fn validate(config: &Config) -> Result<(), UsageError> {
         ))),
         None => Ok(()),
     }
+}
+
+fn validate_llama(llama: &Llama) -> Result<(), UsageError> {
+    let refuse = |key: &str, detail: &str| Err(UsageError(format!("[[llama]] {key}: {detail}")));
+    let address = ["http://", "https://"].iter().find_map(|s| llama.url.strip_prefix(s));
+    match address {
+        None | Some("") => return refuse("url", "expected http:// or https:// and an address"),
+        Some(address) if address.contains(['@', '?', '#', ' ']) => {
+            return refuse("url", "expected an address alone; a key goes into api_key_file");
+        }
+        Some(_) => {}
+    }
+    if llama.api_key_file.is_some() && llama.api_key_variable.is_some() {
+        return refuse("api_key_variable", "there is api_key_file, too; leave one of them away");
+    }
+    let variable = llama.api_key_variable.as_ref();
+    if let Some(name) = variable.filter(|name| std::env::var_os(name).is_none()) {
+        return refuse("api_key_variable", &format!("{name} is not set"));
+    }
+    if !(0.1..=60.0).contains(&llama.deadline) {
+        return refuse("deadline", "expected seconds from 0.1 to 60");
+    }
+    if !(2.0..=3600.0).contains(&llama.interval) {
+        return refuse("interval", "expected seconds from 2 to 3600");
+    }
+    Ok(())
 }
 
 /// The addresses that `HOST:PORT` or `:PORT` stands for.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -25,6 +26,8 @@ pub struct Config {
     pub power: Power,
     /// Recorded runs.
     pub runs: Runs,
+    /// Servers of models.
+    pub llama: Vec<Llama>,
     /// Models of benchmarks.
     pub models: Models,
     /// What is logged.
@@ -40,6 +43,7 @@ impl Default for Config {
             collector: BTreeMap::new(),
             power: Power::default(),
             runs: Runs::default(),
+            llama: Vec::new(),
             models: Models::default(),
             log: Log::default(),
         }
@@ -143,6 +147,52 @@ pub struct Runs {
 impl Default for Runs {
     fn default() -> Self {
         Self { newest: 50 }
+    }
+}
+
+/// A server of models.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Llama {
+    /// Where it is: a llama-server, its router, llama-swap or Lemonade.
+    pub url: String,
+    /// What it is called in the label `server`; its address where there is no name.
+    pub name: Option<String>,
+    /// A file whose first line is the key that it wants.
+    pub api_key_file: Option<PathBuf>,
+    /// The variable that has it.
+    pub api_key_variable: Option<String>,
+    /// How long it may take to answer, in seconds.
+    pub deadline: f64,
+    /// How often it is asked at most, in seconds.
+    pub interval: f64,
+    /// Whether it is asked about its slots while they work.
+    pub slots: bool,
+}
+
+impl Default for Llama {
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:8080".to_owned(),
+            name: None,
+            api_key_file: None,
+            api_key_variable: None,
+            deadline: 5.0,
+            interval: 2.0,
+            slots: true,
+        }
+    }
+}
+
+impl Llama {
+    /// How long it may take to answer.
+    pub fn deadline(&self) -> Duration {
+        Duration::try_from_secs_f64(self.deadline).unwrap_or_default()
+    }
+
+    /// How often it is asked at most.
+    pub fn interval(&self) -> Duration {
+        Duration::try_from_secs_f64(self.interval).unwrap_or_default()
     }
 }
 

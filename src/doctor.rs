@@ -69,7 +69,12 @@ fn describe(text: &mut String, state: &SourceState) {
 
 fn remedy(failure: &ReadError) -> String {
     let path = failure.path().display();
+    let is_address = failure.path().to_string_lossy().starts_with("http");
     match failure.reason() {
+        // What is to be done stands in the failure itself.
+        Reason::Disabled | Reason::Unauthorized => "see docs/metrics.md".to_owned(),
+        Reason::Refused => "start the server, or correct url in [[llama]]".to_owned(),
+        _ if is_address => format!("`curl -sv {path}` shows what answers"),
         Reason::Busy => "the device is suspended, in reset or busy: try again".to_owned(),
         Reason::Garbage => format!("`od -c {path} | head` shows what is in it"),
         Reason::Absent | Reason::Io | Reason::Timeout => {

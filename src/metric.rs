@@ -99,6 +99,12 @@ pub enum Table {
     GpuEngine,
     /// GPU memory by pool.
     GpuMemory,
+    /// Tokens and their speed by server and model.
+    Llama,
+    /// Requests of a llama-server by state.
+    LlamaRequest,
+    /// Slots of a llama-server that work.
+    LlamaSlot,
     /// Neural processing units.
     Npu,
     /// Power by device and domain.
@@ -138,6 +144,9 @@ impl Table {
             Self::GpuClock => "gpu_clock",
             Self::GpuEngine => "gpu_engine",
             Self::GpuMemory => "gpu_memory",
+            Self::Llama => "llama",
+            Self::LlamaRequest => "llama_request",
+            Self::LlamaSlot => "llama_slot",
             Self::Npu => "npu",
             Self::Power => "power",
             Self::PowerLimit => "power_limit",
@@ -248,6 +257,11 @@ impl Samples {
         if !self.samples.iter().any(|known| known.is_same_series(&sample)) {
             self.samples.push(sample);
         }
+    }
+
+    /// Adds a sample that was recorded before.
+    pub fn add(&mut self, sample: Sample) {
+        self.samples.push(sample);
     }
 
     /// The value of a reading, or nothing; a failure is remembered unless the file is absent.

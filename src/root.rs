@@ -91,6 +91,8 @@ pub enum Reason {
     /// The device does not answer now (EBUSY, EAGAIN, and EPERM, which amdgpu gives during a
     /// reset and while it is suspended).
     Busy,
+    /// What is asked for is switched off there.
+    Disabled,
     /// The content is not what the kernel documents.
     Garbage,
     /// Any other error of the system.
@@ -99,12 +101,16 @@ pub enum Reason {
     Lockdown,
     /// Only another user may read it (EACCES).
     Permission,
+    /// Nothing listens at the address.
+    Refused,
     /// The firmware rejected the request.
     Rejected,
     /// The content is from so long ago that it may be wrong.
     Stale,
     /// No answer before the deadline.
     Timeout,
+    /// A key is missing or wrong.
+    Unauthorized,
     /// The firmware's table has an unknown version.
     UnknownTable,
     /// The content is of a version that is not known here.
@@ -117,13 +123,16 @@ impl Reason {
         match self {
             Self::Absent => "absent",
             Self::Busy => "busy",
+            Self::Disabled => "disabled",
             Self::Garbage => "garbage",
             Self::Io => "io",
             Self::Lockdown => "lockdown",
             Self::Permission => "permission",
+            Self::Refused => "refused",
             Self::Rejected => "rejected",
             Self::Stale => "stale",
             Self::Timeout => "timeout",
+            Self::Unauthorized => "unauthorized",
             Self::UnknownTable => "unknown_table",
             Self::Unsupported => "unsupported",
         }

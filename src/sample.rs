@@ -201,18 +201,26 @@ impl Snapshot {
     pub fn health(&self) -> Samples {
         let mut health = Samples::default();
         health.record(&BUILD, [env!("CARGO_PKG_VERSION"), env!("HALO_REVISION")], 1.0);
-        for state in &self.states {
-            let name = [state.source.name];
-            if state.is_absent() {
-                continue;
+        let mut sources: Vec<Vec<&SourceState>> = Vec::new();
+        for state in self.states.iter().filter(|state| !state.is_absent()) {
+            match sources.last_mut().filter(|known| std::ptr::eq(known[0].source, state.source)) {
+                Some(instances) => instances.push(state),
+                None => sources.push(vec![state]),
             }
-            health.record(&UP, name, f64::from(u8::from(state.is_up())));
-            for reason in state.reasons() {
+        }
+        for instances in sources {
+            let name = [instances[0].source.name];
+            // Of several instances the worst counts.
+            let is_up = instances.iter().all(|state| state.is_up());
+            health.record(&UP, name, f64::from(u8::from(is_up)));
+            for reason in instances.iter().flat_map(|state| state.reasons()) {
                 health.record(&FAILURE, [name[0], reason.as_str()], 1.0);
             }
-            let duration = state.reading.as_ref().map(|reading| reading.duration.as_secs_f64());
-            health.record(&DURATION, name, duration);
-            health.record(&AGE, name, state.age.map(|age| age.as_secs_f64()));
+            let readings = instances.iter().filter_map(|state| state.reading.as_ref());
+            let longest = readings.map(|reading| reading.duration).max();
+            health.record(&DURATION, name, longest.map(|duration| duration.as_secs_f64()));
+            let oldest = instances.iter().filter_map(|state| state.age).max();
+            health.record(&AGE, name, oldest.map(|age| age.as_secs_f64()));
         }
         health
     }

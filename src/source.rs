@@ -13,6 +13,7 @@ pub mod amdgpu;
 pub mod cpu;
 pub mod host;
 pub mod hwmon;
+pub mod llama;
 pub mod memory;
 pub mod npu;
 pub mod power;
@@ -32,6 +33,7 @@ pub static SOURCES: &[&Source] = &[
     &cpu::SOURCE,
     &host::SOURCE,
     &hwmon::SOURCE,
+    &llama::SOURCE,
     &memory::SOURCE,
     &npu::SOURCE,
     &power::SOURCE,

@@ -36,12 +36,16 @@ fn the_example_has_every_key() {
         if top.lines().any(|line| line.starts_with(&format!("{table} = "))) {
             continue;
         }
-        let (_, section) = example.split_once(&format!("\n[{table}]\n")).unwrap();
+        // A table that may stand there several times is a comment.
+        let is_list = example.contains(&format!("\n# [[{table}]]\n"));
+        let begin = if is_list { format!("\n# [[{table}]]\n") } else { format!("\n[{table}]\n") };
+        let (_, section) = example.split_once(&begin).unwrap();
         let section = section.split("\n[").next().unwrap();
         if table == "collector" {
             continue;
         }
-        let keys = keys(&format!("[{table}]\nunknown = 1"));
+        let head = if is_list { format!("[[{table}]]") } else { format!("[{table}]") };
+        let keys = keys(&format!("{head}\nunknown = 1"));
         assert!(!keys.is_empty());
         for key in keys {
             // A key without a default stands as a comment.

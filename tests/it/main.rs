@@ -20,6 +20,7 @@ mod hosts;
 mod http;
 #[cfg(feature = "record")]
 mod import;
+mod llama;
 mod machine;
 #[cfg(feature = "record")]
 mod model;

@@ -1,0 +1,142 @@
+//! What a llama-server says, as pure functions on text.
+//!
+//! Builds b8672 to b11549 of llama.cpp were looked at; `tools/server/README.md` there describes
+//! the endpoints.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// How its families begin.
+const PREFIX: &str = "llamacpp:";
+
+/// The families of `/metrics` without their prefix. A value that is not finite, which old builds
+/// print where a time rounds to 0, is left out; so is one with labels.
+pub fn metrics(body: &str) -> BTreeMap<String, f64> {
+    // Some builds of November 2025 printed the text as one string of JSON.
+    let unquoted =
+        body.trim_start().starts_with('"').then(|| serde_json::from_str(body.trim()).ok());
+    let body = unquoted.flatten().unwrap_or_else(|| body.to_owned());
+    let mut values = BTreeMap::new();
+    for line in body.lines() {
+        let Some((name, value)) = line.strip_prefix(PREFIX).and_then(|l| l.split_once(' ')) else {
+            continue;
+        };
+        if name.contains('{') {
+            continue;
+        }
+        let value = value.split_whitespace().next().and_then(|value| value.parse::<f64>().ok());
+        if let Some(value) = value.filter(|value| value.is_finite() && *value >= 0.0) {
+            values.insert(name.to_owned(), value);
+        }
+    }
+    values
+}
+
+/// What `/props` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Props {
+    /// The model's alias, else its file without directory and ending.
+    pub model: String,
+    /// The build, as `b11434-b11434`.
+    pub build: String,
+    /// Tokens of context of one slot; empty where it is not told.
+    pub context: String,
+    /// Whether the model was unloaded because nobody asked it anything.
+    pub is_sleeping: bool,
+    /// Whether the server starts others and passes requests on to them.
+    pub is_router: bool,
+}
+
+/// Reads `/props`; none where it is something else.
+pub fn props(body: &str) -> Option<Props> {
+    let value: Value = serde_json::from_str(body).ok()?;
+    let settings = value.get("default_generation_settings")?;
+    let text = |name: &str| value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    // Builds differ in whether the alias of who gives none is the path.
+    let name = text("model_alias").or_else(|| text("model_path")).unwrap_or_default();
+    let name = match name.strip_suffix(".gguf") {
+        Some(path) => path.rsplit('/').next().unwrap_or(path),
+        None => name,
+    };
+    let context = settings.get("n_ctx").and_then(Value::as_u64).filter(|tokens| *tokens > 0);
+    Some(Props {
+        model: name.to_owned(),
+        build: text("build_info").unwrap_or_default().to_owned(),
+        context: context.map_or_else(String::new, |tokens| tokens.to_string()),
+        is_sleeping: value.get("is_sleeping").and_then(Value::as_bool) == Some(true),
+        is_router: text("role") == Some("router"),
+    })
+}
+
+/// A slot of `/slots`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slot {
+    /// Its number.
+    pub id: u64,
+    /// The task that it works on, or has worked on.
+    pub task: Option<u64>,
+    /// Whether it works.
+    pub is_processing: bool,
+    /// Tokens that the task has generated.
+    pub generated: f64,
+    /// Tokens that the slot holds over those that it can hold; none where it is not told, as in
+    /// b8672.
+    pub context_used: Option<f64>,
+}
+
+/// Reads `/slots`; none where it is something else.
+pub fn slots(body: &str) -> Option<Vec<Slot>> {
+    let value: Value = serde_json::from_str(body).ok()?;
+    value.as_array()?.iter().map(slot).collect()
+}
+
+fn slot(value: &Value) -> Option<Slot> {
+    let number = |name: &str| value.get(name).and_then(Value::as_u64);
+    // An array in every build that was looked at, and an object in the README.
+    let next = value.get("next_token");
+    let next = next.map(|next| next.get(0).unwrap_or(next));
+    let generated = next.and_then(|next| next.get("n_decoded")).and_then(Value::as_f64);
+    let held = number("n_prompt_tokens").zip(number("n_ctx").filter(|size| *size > 0));
+    Some(Slot {
+        id: number("id")?,
+        task: number("id_task"),
+        is_processing: value.get("is_processing")?.as_bool()?,
+        generated: generated.unwrap_or(0.0),
+        context_used: held.map(|(tokens, size)| tokens as f64 / size as f64),
+    })
+}
+
+/// The models that a router has loaded, by their names.
+pub fn loaded_models(body: &str) -> Option<Vec<String>> {
+    let value: Value = serde_json::from_str(body).ok()?;
+    let models = value.get("data")?.as_array()?.iter();
+    let loaded = models.filter(|model| model["status"]["value"] == "loaded");
+    Some(loaded.filter_map(|model| Some(model.get("id")?.as_str()?.to_owned())).collect())
+}
+
+/// The addresses of the servers that llama-swap (`/running`) has started and that are ready.
+pub fn running(body: &str) -> Option<Vec<String>> {
+    let value: Value = serde_json::from_str(body).ok()?;
+    let running = value.get("running")?.as_array()?.iter();
+    let ready = running.filter(|server| server["state"] == "ready");
+    Some(ready.filter_map(|server| Some(server.get("proxy")?.as_str()?.to_owned())).collect())
+}
+
+/// The addresses of the llama-servers behind Lemonade (`/v1/health`).
+pub fn backends(body: &str) -> Option<Vec<String>> {
+    let value: Value = serde_json::from_str(body).ok()?;
+    let loaded = value.get("all_models_loaded")?.as_array()?.iter();
+    let ours = loaded.filter(|model| model["recipe"] == "llamacpp");
+    let address = |model: &Value| {
+        let url = model.get("backend_url")?.as_str()?.trim_end_matches('/');
+        Some(url.strip_suffix("/v1").unwrap_or(url).to_owned())
+    };
+    Some(ours.filter_map(address).collect())
+}
+
+/// A model's name as a part of a query.
+pub fn query(model: &str) -> String {
+    let pairs = [("model", model), ("autoload", "false")];
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
