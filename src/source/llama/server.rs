@@ -1,7 +1,7 @@
 //! One llama-server, or what stands before several of them.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::http::{Answer, Client};
 use super::speed::{Progress, running};
@@ -32,6 +32,9 @@ static COUNTERS: [(&str, &Metric<2>); 8] = [
 const REQUEST_STATES: [(&str, &str); 2] =
     [("requests_processing", "processing"), ("requests_deferred", "deferred")];
 
+/// How long a program at the usual address that is no llama-server is left alone.
+const FOREIGN: Duration = Duration::from_mins(1);
+
 /// What a server is doing, as the label `state` says it.
 type State = &'static str;
 
@@ -45,6 +48,8 @@ pub(super) struct Server {
     client: Client,
     /// Whether nobody named it, so that it is no failure where it is not there.
     is_guess: bool,
+    /// Until when something else that listens there is left alone.
+    is_foreign_until: Option<Instant>,
     /// What was read last, and when; it is shown until the interval is over.
     last: Option<(Instant, Vec<Sample>)>,
     /// What each model had done, with the process that said so.
@@ -56,7 +61,15 @@ impl Server {
         let address = config.url.split_once("://").map_or(&*config.url, |(_, address)| address);
         let name = config.name.clone().unwrap_or_else(|| address.trim_end_matches('/').to_owned());
         let client = Client::new(&config.url, config.deadline());
-        Self { config, name, client, is_guess, last: None, progress: BTreeMap::new() }
+        Self {
+            config,
+            name,
+            client,
+            is_guess,
+            is_foreign_until: None,
+            last: None,
+            progress: BTreeMap::new(),
+        }
     }
 
     /// Which state a server is in; none where there is none.
@@ -120,6 +133,7 @@ impl Server {
             return Some("ready");
         }
         if self.is_guess {
+            self.is_foreign_until = Some(Instant::now() + FOREIGN);
             return None;
         }
         samples.problem(self.unexpected("/health", health.status));
@@ -288,6 +302,9 @@ impl Reader for Server {
                 samples.add(sample.clone());
             }
             return Ok(Presence::Present);
+        }
+        if self.is_foreign_until.is_some_and(|until| Instant::now() < until) {
+            return Ok(Presence::Absent);
         }
         let key = self.key(root)?;
         let Some(state) = self.look(key.as_deref(), samples) else {
