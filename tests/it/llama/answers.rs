@@ -289,7 +289,7 @@ fn speed_comes_with_the_second_answer() {
         std::thread::sleep(Duration::from_millis(300));
         exporter.get("/metrics").text().contains("halo_llama_generated_tokens_per_second{")
     });
-    answer.push_str(&exporter.get("/metrics").text());
+    answer.push_str(exporter.get("/metrics").text());
     let speed = answer
         .lines()
         .find_map(|line| line.strip_prefix("halo_llama_generated_tokens_per_second{"))
