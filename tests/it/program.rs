@@ -70,7 +70,9 @@ impl Served {
         let mut seen = String::new();
         let address = loop {
             let line = lines.next().unwrap_or_else(|| panic!("not ready: {seen}")).unwrap();
-            if let Some((_, rest)) = line.split_once("://") {
+            // Servers that it reads have addresses as well.
+            let served = line.split_once("serves ").and_then(|(_, rest)| rest.split_once("://"));
+            if let Some((_, rest)) = served {
                 break rest.split('/').next().unwrap().parse().unwrap();
             }
             seen.push_str(&line);

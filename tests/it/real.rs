@@ -10,6 +10,7 @@ mod campaign;
 mod helper;
 mod kills;
 mod llama;
+mod llama_server;
 mod process;
 mod prometheus;
 mod promtool;

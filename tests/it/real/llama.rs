@@ -17,7 +17,7 @@ pub(super) fn llama_bench() -> OsString {
     Path::new(&directory).join("llama-bench").into()
 }
 
-fn tiny_model(directory: &Path) -> PathBuf {
+pub(super) fn tiny_model(directory: &Path) -> PathBuf {
     let model = directory.join("tiny.gguf");
     let script = fixtures().join("tiny_gguf.py");
     assert!(Command::new("python3").arg(script).arg(&model).status().unwrap().success());
