@@ -154,7 +154,7 @@ impl Default for Runs {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Llama {
-    /// Where it is: a llama-server, its router, llama-swap or Lemonade.
+    /// Where it is: a llama-server, its router, llama-swap, Lemonade or Ollama.
     pub url: String,
     /// What it is called in the label `server`; its address where there is no name.
     pub name: Option<String>,

@@ -270,6 +270,12 @@ impl Root {
         self.content(path, &self.locate(path), TEXT_BYTES)
     }
 
+    /// The bytes of a file that is the user's business alone, as a key or the command line of a
+    /// process: it is not remembered, so that `--capture` does not copy it.
+    pub fn private(&self, path: &str) -> Result<Vec<u8>, ReadError> {
+        self.unremembered(path, &self.locate(path), TEXT_BYTES)
+    }
+
     /// The number that is the whole content of a file.
     pub fn number<T: FromStr>(&self, path: &str) -> Result<T, ReadError> {
         let text = self.read(path)?;
@@ -406,6 +412,17 @@ impl Root {
     }
 
     fn content(&self, path: &str, location: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
+        let bytes = self.unremembered(path, location, limit)?;
+        self.remember(|| Opened::File(path.to_owned(), bytes.clone()));
+        Ok(bytes)
+    }
+
+    fn unremembered(
+        &self,
+        path: &str,
+        location: &Path,
+        limit: usize,
+    ) -> Result<Vec<u8>, ReadError> {
         let bytes = self
             .fault(path)
             .and_then(|()| read_at_most(location, limit))
@@ -413,7 +430,6 @@ impl Root {
         if bytes.len() > limit {
             return Err(ReadError::garbage(location, format!("is larger than {limit} bytes")));
         }
-        self.remember(|| Opened::File(path.to_owned(), bytes.clone()));
         Ok(bytes)
     }
 

@@ -1,4 +1,4 @@
-//! llama-server of llama.cpp, directly or behind its router, llama-swap or Lemonade.
+//! llama-server of llama.cpp, directly or behind its router, llama-swap, Lemonade or Ollama.
 //!
 //! Facts about the endpoints across builds: `tools/server/README.md` of llama.cpp, and what builds
 //! b8672 to b11549 answered (`tests/fixtures/llama/`).
@@ -10,6 +10,7 @@ use crate::metric::{Def, Kind, Metric, Table, Unit};
 use crate::source::{Cadence, Reader, Source};
 
 mod http;
+pub mod ollama;
 mod server;
 pub mod speed;
 pub mod text;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::http::{Answer, Client};
+use super::ollama;
 use super::speed::{Progress, running};
 use super::text::{self, Props};
 use super::{
@@ -73,7 +74,7 @@ impl Server {
     }
 
     /// Which state a server is in; none where there is none.
-    fn look(&mut self, key: Option<&str>, samples: &mut Samples) -> Option<State> {
+    fn look(&mut self, root: &Root, key: Option<&str>, samples: &mut Samples) -> Option<State> {
         let health = match self.client.get("/health", key) {
             Ok(health) => health,
             Err(error) => {
@@ -87,7 +88,7 @@ impl Server {
         match health.status {
             200 if is_health(&health.body) => {}
             503 if health.body.contains("Loading model") => return Some("loading"),
-            _ => return self.look_behind(&health, key, samples),
+            _ => return self.look_behind(root, &health, key, samples),
         }
         let props = match self.client.get("/props", key) {
             Ok(answer) => answer,
@@ -111,9 +112,11 @@ impl Server {
         }
     }
 
-    /// llama-swap and Lemonade answer otherwise, and tell which llama-servers are behind them.
+    /// llama-swap and Lemonade answer otherwise and tell which llama-servers are behind them;
+    /// Ollama has started its own.
     fn look_behind(
         &mut self,
+        root: &Root,
         health: &Answer,
         key: Option<&str>,
         samples: &mut Samples,
@@ -121,15 +124,14 @@ impl Server {
         let ways = [("/running", text::running as Children), ("/v1/health", text::backends)];
         for (path, read) in ways {
             let answer = self.client.get(path, key).ok().filter(|answer| answer.status == 200);
-            let Some(addresses) = answer.and_then(|answer| read(&answer.body)) else { continue };
-            for address in addresses {
-                let client = Client::new(&address, self.config.deadline());
-                let props = client.get("/props", key).ok().filter(|answer| answer.status == 200);
-                let props = props.and_then(|answer| text::props(&answer.body));
-                if let Some(props) = props.filter(|props| !props.is_router) {
-                    self.read_model(Some(&client), None, &props, key, samples);
-                }
+            if let Some(addresses) = answer.and_then(|answer| read(&answer.body)) {
+                self.read_children(&addresses, key, samples);
+                return Some("ready");
             }
+        }
+        let version = self.client.get("/api/version", key).ok();
+        if version.is_some_and(|answer| ollama::is_ollama(&answer.body)) {
+            self.read_children(&ollama::children(root), key, samples);
             return Some("ready");
         }
         if self.is_guess {
@@ -138,6 +140,17 @@ impl Server {
         }
         samples.problem(self.unexpected("/health", health.status));
         Some("down")
+    }
+
+    fn read_children(&mut self, addresses: &[String], key: Option<&str>, samples: &mut Samples) {
+        for address in addresses {
+            let client = Client::new(address, self.config.deadline());
+            let props = client.get("/props", key).ok().filter(|answer| answer.status == 200);
+            let props = props.and_then(|answer| text::props(&answer.body));
+            if let Some(props) = props.filter(|props| !props.is_router) {
+                self.read_model(Some(&client), None, &props, key, samples);
+            }
+        }
     }
 
     /// The models that a router has loaded; none is loaded by asking.
@@ -285,7 +298,8 @@ impl Server {
 
     fn key(&self, root: &Root) -> Result<Option<String>, ReadError> {
         if let Some(path) = &self.config.api_key_file {
-            let key = root.read(&path.to_string_lossy())?;
+            let key = root.private(&path.to_string_lossy())?;
+            let key = String::from_utf8_lossy(&key);
             return Ok(Some(key.lines().next().unwrap_or_default().trim().to_owned()));
         }
         let variable = self.config.api_key_variable.as_ref();
@@ -307,7 +321,7 @@ impl Reader for Server {
             return Ok(Presence::Absent);
         }
         let key = self.key(root)?;
-        let Some(state) = self.look(key.as_deref(), samples) else {
+        let Some(state) = self.look(root, key.as_deref(), samples) else {
             return Ok(Presence::Absent);
         };
         let is_up = !matches!(state, "down" | "loading");

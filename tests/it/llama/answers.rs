@@ -145,6 +145,42 @@ fn servers_behind_llama_swap_are_shown() {
 }
 
 #[test]
+fn servers_that_ollama_started_are_shown_and_others_are_not() {
+    // Written from Ollama's source, as the facts have it.
+    let (child, other) = (ready(), ready());
+    let ollama = StandIn::new(&[("/api/version", Reply::ok("{\"version\":\"0.12.0\"}"))]);
+    let machine = tempfile::tempdir().unwrap();
+    let process = |id: u32, comm: &str, parent: u32, words: &[&str]| {
+        let directory = machine.path().join("proc").join(id.to_string());
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("comm"), format!("{comm}\n")).unwrap();
+        fs::write(directory.join("status"), format!("Name:\t{comm}\nPPid:\t{parent}\n")).unwrap();
+        fs::write(directory.join("cmdline"), words.join("\0") + "\0").unwrap();
+    };
+    let port = |server: &StandIn| server.address.port().to_string();
+    process(10, "ollama", 1, &["ollama", "serve"]);
+    process(11, "llama-server", 10, &["llama-server", "--port", &port(&child)]);
+    process(12, "llama-server", 1, &["llama-server", "--port", &port(&other)]);
+    for part in ["sys", "root"] {
+        fs::create_dir_all(machine.path().join(part)).unwrap();
+    }
+    let config = config(&[format!("url = {:?}\nname = \"s\"", ollama.url())]);
+    let program = |more: &[&str]| {
+        let mut program = command();
+        program.arg(format!("--config.file={}", config.path().display()));
+        program.args(crate::program::machine_flags(machine.path())).args(more).output().unwrap()
+    };
+    let shown = text(&program(&["--once"]).stdout);
+    has(&shown, &["halo_llama_up{server=\"s\"} 1", "halo_llama_prompt_tokens_total{server=\"s\","]);
+    assert!(!child.asked().is_empty() && other.asked().is_empty());
+
+    let captured = tempfile::tempdir().unwrap();
+    let directory = captured.path().join("machine");
+    assert!(program(&["--capture", directory.to_str().unwrap()]).status.success());
+    assert!(!directory.join("proc/11/cmdline").exists(), "a command line may have keys");
+}
+
+#[test]
 fn each_bad_answer_has_its_state_and_reason() {
     let long = "x".repeat(5 << 20);
     let with = |path: &str, reply: Reply| {
@@ -240,6 +276,17 @@ fn the_key_reaches_the_server_and_nobody_else() {
         .unwrap();
     assert!(server.asked().iter().all(|path| path.ends_with("bearer sk-very-secret")));
     assert!(text(&output.stdout).contains("halo_llama_prompt_tokens_total"));
+    let captured = tempfile::tempdir().unwrap();
+    let directory = captured.path().join("machine");
+    let capture = command()
+        .arg(format!("--config.file={}", config.path().display()))
+        .args(["--capture", directory.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(capture.status.success(), "{}", text(&capture.stderr));
+    let mut grep = std::process::Command::new("grep");
+    let found = grep.args(["-r", "very-secret"]).arg(&directory);
+    assert_eq!(found.output().unwrap().status.code(), Some(1), "the key is no part of a capture");
     server.set("/metrics", Reply::with("401 Unauthorized", "sk-very-secret"));
     let refused = command()
         .arg(format!("--config.file={}", config.path().display()))
