@@ -115,6 +115,8 @@ pub enum Table {
     Pressure,
     /// Memory of the graphics processor by process and pool.
     ProcessGpuMemory,
+    /// Main memory of processes that use the graphics processor.
+    ProcessMemory,
     /// Time of the graphics processor by process and engine.
     ProcessGpuTime,
     /// Mains connections.
@@ -152,6 +154,7 @@ impl Table {
             Self::PowerLimit => "power_limit",
             Self::Pressure => "pressure",
             Self::ProcessGpuMemory => "process_gpu_memory",
+            Self::ProcessMemory => "process_memory",
             Self::ProcessGpuTime => "process_gpu_time",
             Self::Supply => "supply",
             Self::Temperature => "temperature",

@@ -37,11 +37,22 @@ pub static TIME: Metric<4> = Metric::new(Def {
     from: "/proc/PID/fdinfo/FD drm-engine-* (ns), summed over the clients that the process has open now",
 });
 
+/// Main memory that such a process holds.
+pub static RESIDENT: Metric<2> = Metric::new(Def {
+    name: "halo_process_resident_bytes",
+    help: "Main memory that a process which uses the graphics processor holds; of the graphics processor's memory only what is mapped into it.",
+    kind: Kind::Gauge,
+    unit: Unit::Bytes,
+    labels: &["pid", "comm"],
+    table: Table::ProcessMemory,
+    from: "/proc/PID/statm, the second number (pages)",
+});
+
 /// The source `process_gpu`.
 pub static SOURCE: Source = Source {
     name: "process_gpu",
     about: "Processes that use the graphics processor: their memory and time",
-    metrics: &[MEMORY.def(), TIME.def()],
+    metrics: &[MEMORY.def(), TIME.def(), RESIDENT.def()],
     // The names of a user's programs are nobody else's business unless somebody says so.
     default: false,
     // Every open file of every process that may be looked at costs a call of the system.
@@ -104,6 +115,10 @@ fn read_processes(root: &Root, samples: &mut Samples, names: &[String]) {
             continue;
         }
         let Some(comm) = samples.known(root.word(&format!("/proc/{pid}/comm"))) else { continue };
+        let pages = root.read(&format!("/proc/{pid}/statm"));
+        let pages = samples.known(pages).as_deref().and_then(resident_pages);
+        let bytes = pages.map(|pages| pages as f64 * rustix::param::page_size() as f64);
+        samples.record(&RESIDENT, [pid, &comm], bytes);
         for (gpu, used) in &usage {
             for (pool, bytes) in &used.memory {
                 samples.record(&MEMORY, [gpu, pid, &comm, pool], *bytes as f64);
@@ -113,6 +128,11 @@ fn read_processes(root: &Root, samples: &mut Samples, names: &[String]) {
             }
         }
     }
+}
+
+/// The resident pages in `statm`.
+fn resident_pages(text: &str) -> Option<u64> {
+    text.split(' ').nth(1)?.parse().ok()
 }
 
 /// What a process uses, by the address of the graphics processor; nothing where a part of it is

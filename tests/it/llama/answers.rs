@@ -190,7 +190,10 @@ fn each_bad_answer_has_its_state_and_reason() {
     };
     let redirect =
         Reply { head: "Location: http://127.0.0.1:1/\r\n", ..Reply::with("302 Found", "") };
-    let cases: [(StandIn, &str, &str, &str); 10] = [
+    let cut =
+        Reply { head: "Content-Length: 9000\r\n", ..Reply::captured("metrics_1_after_chat.txt") };
+    let cases: [(StandIn, &str, &str, &str); 11] = [
+        (with("/metrics", cut), "ready", "1", "io"),
         (
             with(
                 "/health",

@@ -96,6 +96,11 @@ fn serve(
         std::thread::sleep(reply.after);
         let Reply { status, body, head, .. } = reply;
         let length = body.len();
+        if head.starts_with("Content-Length") {
+            // It promises more than it sends.
+            write!(stream, "HTTP/1.1 {status}\r\n{head}\r\n{body}").ok()?;
+            return None;
+        }
         write!(stream, "HTTP/1.1 {status}\r\n{head}Content-Length: {length}\r\n\r\n{body}").ok()?;
     }
 }
