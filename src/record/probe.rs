@@ -3,7 +3,7 @@
 //! What costs time or starts programs is asked before the command only; who compares the two
 //! environments of a run compares the keys that both have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use super::preflight::find_program;
 use super::{Request, secret};
 use crate::command_line::container::{self, Client};
-use crate::metric::Sample;
+use crate::config::Config;
+use crate::metric::{Sample, Samples};
 use crate::process::{Output, Program};
 use crate::root::Root;
 use crate::run::Environment;
 use crate::sample::Sampler;
-use crate::source::{Source, runs, selfstat};
+use crate::source::{Presence, Source, process_gpu, runs, selfstat};
 
 /// How long all programs that are asked may take together.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -101,7 +102,26 @@ pub(super) fn at_end(root: &Root, sampler: &Sampler) -> Environment {
     for (name, value) in facts_of_files(root) {
         environment.facts.insert(name, value);
     }
+    if let Some(users) = users(root) {
+        environment.facts.insert("gpu.users".to_owned(), users);
+    }
     environment
+}
+
+/// The programs that have a graphics processor open while the command does not run; processes of
+/// other users may not be looked at.
+fn users(root: &Root) -> Option<String> {
+    let mut samples = Samples::default();
+    for mut reader in (process_gpu::SOURCE.open)(&Config::default()) {
+        if reader.read(root, &mut samples) != Ok(Presence::Present) {
+            return None;
+        }
+    }
+    let resident = process_gpu::RESIDENT.def();
+    let of_process = samples.values().iter().filter(|sample| std::ptr::eq(sample.def, resident));
+    let names: BTreeSet<&str> = of_process.map(|sample| &*sample.labels[1]).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    Some(if names.is_empty() { "none seen".to_owned() } else { names.join(", ") })
 }
 
 /// Takes over what a sample says of the environment.
