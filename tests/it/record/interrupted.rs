@@ -106,15 +106,15 @@ fn a_torn_journal_is_read_up_to_the_tear() {
     // The kill may have come between a line that names new series and its tick.
     let last = journal.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap();
     let lost_ticks = u64::from(last.starts_with(b"{\"tick\""));
-    let lost = journal.len() - 7;
+    let tear = journal.len() - 7;
     // What a file system leaves of a block that never reached the disk.
-    journal[lost..].fill(0);
+    journal[tear..].fill(0);
     journal.extend([0; 4096]);
     fs::write(run.join("journal.jsonl"), journal).unwrap();
     archive.print(&["recover"]);
     let after = manifest(&run);
     assert_eq!(after.sampling.unwrap().ticks, whole.ticks as u64 - lost_ticks);
-    assert!(after.problems[0].contains("end of the journal is lost"), "{:?}", after.problems);
+    assert!(after.problems[0].contains("end of the journal is tear"), "{:?}", after.problems);
     assert!(super::archive_values(&run).iter().all(|(key, value)| whole.values[key] == *value));
 }
 
