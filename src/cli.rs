@@ -298,6 +298,14 @@ fn validate(config: &Config) -> Result<(), UsageError> {
         return Err(UsageError(format!("--runs.newest {newest}: expected at most 1000")));
     }
     config.llama.iter().try_for_each(validate_llama)?;
+    let mut servers: Vec<&str> = config.llama.iter().map(Llama::server).collect();
+    servers.sort_unstable();
+    if let Some(twice) = servers.windows(2).find(|pair| pair[0] == pair[1]) {
+        let server = twice[0];
+        return Err(UsageError(format!(
+            "[[llama]] {server}: stands there twice; give each a name"
+        )));
+    }
     let requested = config.power.requested;
     let requested = [
         ("stapm", requested.stapm),

@@ -185,6 +185,12 @@ impl Default for Llama {
 }
 
 impl Llama {
+    /// What it is called in the label `server`: its name, else its address.
+    pub fn server(&self) -> &str {
+        let address = self.url.split_once("://").map_or(&*self.url, |(_, address)| address);
+        self.name.as_deref().unwrap_or_else(|| address.trim_end_matches('/'))
+    }
+
     /// How long it may take to answer.
     pub fn deadline(&self) -> Duration {
         Duration::try_from_secs_f64(self.deadline).unwrap_or_default()

@@ -42,6 +42,13 @@ type State = &'static str;
 /// Reads which servers are behind another one.
 type Children = fn(&str) -> Option<Vec<String>>;
 
+/// What was read at some moment.
+struct Last {
+    at: Instant,
+    values: Vec<Sample>,
+    problems: Vec<ReadError>,
+}
+
 /// A server that the configuration names, or the usual one.
 pub(super) struct Server {
     config: Llama,
@@ -51,16 +58,15 @@ pub(super) struct Server {
     is_guess: bool,
     /// Until when something else that listens there is left alone.
     is_foreign_until: Option<Instant>,
-    /// What was read last, and when; it is shown until the interval is over.
-    last: Option<(Instant, Vec<Sample>)>,
+    /// What was read last; it is shown until the interval is over.
+    last: Option<Last>,
     /// What each model had done, with the process that said so.
     progress: BTreeMap<String, (Option<String>, Progress)>,
 }
 
 impl Server {
     pub(super) fn new(config: Llama, is_guess: bool) -> Self {
-        let address = config.url.split_once("://").map_or(&*config.url, |(_, address)| address);
-        let name = config.name.clone().unwrap_or_else(|| address.trim_end_matches('/').to_owned());
+        let name = config.server().to_owned();
         let client = Client::new(&config.url, config.deadline());
         Self {
             config,
@@ -309,11 +315,12 @@ impl Server {
 
 impl Reader for Server {
     fn read(&mut self, root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
-        if let Some((at, last)) = &self.last
-            && at.elapsed() < self.config.interval()
-        {
-            for sample in last {
+        if let Some(last) = self.last.as_ref().filter(|l| l.at.elapsed() < self.config.interval()) {
+            for sample in &last.values {
                 samples.add(sample.clone());
+            }
+            for problem in &last.problems {
+                samples.problem(problem.clone());
             }
             return Ok(Presence::Present);
         }
@@ -327,7 +334,11 @@ impl Reader for Server {
         let is_up = !matches!(state, "down" | "loading");
         samples.record(&UP, [&*self.name], f64::from(u8::from(is_up)));
         samples.record(&STATE, [&*self.name, state], 1.0);
-        self.last = Some((Instant::now(), samples.values().to_vec()));
+        self.last = Some(Last {
+            at: Instant::now(),
+            values: samples.values().to_vec(),
+            problems: samples.problems().to_vec(),
+        });
         Ok(Presence::Present)
     }
 }

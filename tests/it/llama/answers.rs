@@ -355,6 +355,24 @@ fn speed_comes_with_the_second_answer() {
 }
 
 #[test]
+fn a_failure_is_told_once_and_shown_until_the_next_question() {
+    let server = ready();
+    server.set("/metrics", Reply::with("501 Not Implemented", "{}"));
+    let config = config(&[format!("url = {:?}\nname = \"s\"\ninterval = 60.0", server.url())]);
+    let exporter = Served::start(flags(&config));
+    let failure = "halo_source_failure{source=\"llama\",reason=\"disabled\"} 1";
+    for _ in 0..3 {
+        has(exporter.get("/metrics").text(), &[failure, "state=\"metrics_disabled\"} 1"]);
+        std::thread::sleep(Duration::from_millis(2100));
+    }
+    has(exporter.get("/metrics").text(), &[failure]);
+    assert_eq!(server.asked().iter().filter(|path| *path == "/metrics").count(), 1);
+    let told = exporter.logged();
+    let told = told.iter().filter(|line| line.contains("--metrics")).count();
+    assert!(told <= 1, "{told}");
+}
+
+#[test]
 fn bad_keys_are_refused_before_anything_starts() {
     for (keys, expected) in [
         ("url = \"127.0.0.1:8080\"", "[[llama]] url: expected http:// or https://"),
@@ -364,6 +382,7 @@ fn bad_keys_are_refused_before_anything_starts() {
         ("api_key_variable = \"NOT_SET_ANYWHERE\"", "NOT_SET_ANYWHERE is not set"),
         ("api_key_file = \"/x\"\napi_key_variable = \"PATH\"", "leave one of them away"),
         ("key = \"x\"", "unknown field"),
+        ("url = \"http://a:1\"\n[[llama]]\nurl = \"http://a:1/\"", "a:1: stands there twice"),
     ] {
         let config = config(&[keys.to_owned()]);
         let output = command().args(flags(&config)).arg("--check-config").output().unwrap();
