@@ -114,7 +114,7 @@ fn a_torn_journal_is_read_up_to_the_tear() {
     archive.print(&["recover"]);
     let after = manifest(&run);
     assert_eq!(after.sampling.unwrap().ticks, whole.ticks as u64 - lost_ticks);
-    assert!(after.problems[0].contains("end of the journal is tear"), "{:?}", after.problems);
+    assert!(after.problems[0].contains("end of the journal is lost"), "{:?}", after.problems);
     assert!(super::archive_values(&run).iter().all(|(key, value)| whole.values[key] == *value));
 }
 
