@@ -14,9 +14,7 @@ use crate::archive::{Archive, ArchiveError, RunDirectory};
 use crate::hash::sha256;
 use crate::record::{Refusal, plain, recover};
 use crate::run::RAW;
-use crate::run::manifest::{
-    Command, Kind, Manifest, Model, Origin, Recorder, Results, SCHEMA_VERSION, State, Tags, Tool,
-};
+use crate::run::manifest::{Kind, Manifest, Model, Origin, State, Tags, Tool};
 use crate::tool::llama_bench::{self, Imported};
 
 pub mod toolkit;
@@ -198,44 +196,16 @@ fn draft(
         metadata: std::collections::BTreeMap::new(),
     });
     let mut manifest = Manifest {
-        schema_version: SCHEMA_VERSION,
-        id: uuid::Uuid::now_v7().to_string(),
-        name: String::new(),
-        kind: Kind::Benchmark,
-        campaign: None,
-        cell: None,
-        origin: Origin::Imported,
-        state: State::Complete,
-        results: Results::None,
-        unparsed: None,
-        failure: None,
-        problems: Vec::new(),
-        started,
-        ended: None,
         tags: log.map(LogName::tags).unwrap_or_default(),
-        notes: Vec::new(),
-        command: Command {
-            asked: Vec::new(),
-            executed: Vec::new(),
-            directory: String::new(),
-            started: None,
-            ended: None,
-            exit_code: None,
-            signal: None,
-            asked_to_end: None,
-            aborted: None,
-        },
-        tool: Tool { name: "llama-bench".to_owned(), version: None },
         models: model.into_iter().collect(),
-        backend: None,
-        summary: Vec::new(),
-        cases: Vec::new(),
-        sampling: None,
-        verdict: None,
-        files: Vec::new(),
-        recorder: Recorder::this(),
-        environment_at_start: crate::run::Environment::default(),
-        environment_at_end: None,
+        ..Manifest::begin(
+            uuid::Uuid::now_v7().to_string(),
+            Kind::Benchmark,
+            Origin::Imported,
+            State::Complete,
+            started,
+            Tool { name: "llama-bench".to_owned(), version: None },
+        )
     };
     let facts = &mut manifest.environment_at_start.facts;
     facts.insert(FILE.to_owned(), file);

@@ -21,16 +21,15 @@ const DIRECTORY: &str = "campaigns";
 pub fn create(archive: &Archive, campaign: &mut Campaign) -> Result<Lock, ArchiveError> {
     let directory = archive.directory().join(DIRECTORY);
     fs::create_dir_all(&directory).map_err(|error| ArchiveError::at(&directory, error))?;
+    // Held while a free name is looked for, so that the file itself appears whole or not at all.
+    let _naming = File::open(&directory)
+        .and_then(|file| Ok(flock(&file, FlockOperation::LockExclusive).map(|()| file)?))
+        .map_err(|error| ArchiveError::at(&directory, error))?;
     let wanted = campaign.name.clone();
-    for number in 2_u32.. {
-        let path = path(archive, &campaign.name);
-        match File::create_new(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                campaign.name = format!("{wanted}-{number}");
-            }
-            Err(error) => return Err(ArchiveError::at(&path, error)),
-            Ok(_) => break,
-        }
+    let mut number = 1;
+    while path(archive, &campaign.name).exists() {
+        number += 1;
+        campaign.name = format!("{wanted}-{number}");
     }
     let path = path(archive, &campaign.name);
     serde_json::to_vec_pretty(campaign)

@@ -9,9 +9,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::estimate::Estimate;
 use super::status::{Outcome, outcome};
 use crate::fitness::Progress;
+use crate::fitness::temperature::hottest;
+use crate::metric::Sample;
 use crate::record::{Recorded, Watcher};
 use crate::run::Cell;
 use crate::sample::Snapshot;
+use crate::source::shared::POWER;
 use crate::tool::Phase;
 
 /// How a speed is called in the archive.
@@ -197,18 +200,12 @@ impl Watcher for Display {
 
     fn sample(&self, snapshot: &Snapshot) {
         let mut state = self.state();
-        let (mut watts, mut celsius) = (None, None);
-        for sample in snapshot.values() {
-            match sample.def.name {
-                "halo_power_watts" if sample.labels.iter().any(|label| &**label == "socket") => {
-                    watts = watts.or(Some(sample.value));
-                }
-                "halo_temperature_celsius" => {
-                    celsius = Some(celsius.map_or(sample.value, |hot: f64| hot.max(sample.value)));
-                }
-                _ => {}
-            }
-        }
+        let is_socket = |sample: &&Sample| {
+            sample.def.name == POWER.def().name
+                && sample.labels.iter().any(|label| &**label == "socket")
+        };
+        let watts = snapshot.values().find(is_socket).map(|sample| sample.value);
+        let celsius = hottest(snapshot.values()).map(|hottest| hottest.celsius);
         // A source that is read less often than the machine is sampled keeps what it said.
         state.watts = watts.or(state.watts);
         state.celsius = celsius.or(state.celsius);

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::archive::filter::{self, Filter};
 use crate::archive::{Archive, ArchiveError};
+use crate::quantity::time;
 use crate::run::manifest::State;
 use crate::run::{Cell, Manifest};
 
@@ -80,9 +81,9 @@ impl Estimate {
         match (self.known.is_zero(), self.unknown) {
             (true, 0) => "nothing".to_owned(),
             (true, _) => "unknown".to_owned(),
-            (false, 0) => span(self.known),
-            (false, 1) => format!("{} and a cell", span(self.known)),
-            (false, cells) => format!("{} and {cells} cells", span(self.known)),
+            (false, 0) => time(self.known),
+            (false, 1) => format!("{} and a cell", time(self.known)),
+            (false, cells) => format!("{} and {cells} cells", time(self.known)),
         }
     }
 }
@@ -93,19 +94,10 @@ impl fmt::Display for Estimate {
         match (known.is_zero(), unknown) {
             (true, 0) => formatter.write_str("no time"),
             (true, _) => formatter.write_str("unknown, since none of them has been run before"),
-            (false, 0) => write!(formatter, "about {}", span(*known)),
+            (false, 0) => write!(formatter, "about {}", time(*known)),
             (false, _) => {
-                write!(formatter, "about {}, and {unknown} of unknown length", span(*known))
+                write!(formatter, "about {}, and {unknown} of unknown length", time(*known))
             }
         }
-    }
-}
-
-/// A time as people say it: `45 s`, `12 min`, `3 h 20 min`.
-pub fn span(time: Duration) -> String {
-    match time.as_secs() {
-        seconds @ 0..90 => format!("{seconds} s"),
-        seconds @ 90..5400 => format!("{} min", (seconds + 30) / 60),
-        seconds => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
 }

@@ -3,6 +3,7 @@
 use super::machine::{Gpu, Machine, User};
 use super::{Finding, State};
 use crate::archive::LEAST_ROOM;
+use crate::quantity;
 use crate::source::tuning::checks::Group;
 
 /// A desktop that shows a page is busy for less; any model keeps the shaders busy all the time.
@@ -98,8 +99,9 @@ fn who(users: Option<&[User]>) -> (String, String) {
     if users.is_empty() {
         return ("; by no process that this user may look at".to_owned(), fuser.to_owned());
     }
-    let name =
-        |user: &User| format!("{} (pid {}, holds {})", user.comm, user.pid, size(user.bytes));
+    let name = |user: &User| {
+        format!("{} (pid {}, holds {})", user.comm, user.pid, quantity::bytes(user.bytes))
+    };
     let named: Vec<String> = users.iter().take(MOST_NAMED).map(name).collect();
     let more = if users.len() > MOST_NAMED { ", …" } else { "" };
     let remedy = format!("wait for it, or end it: `kill {}`", users[0].pid);
@@ -125,7 +127,7 @@ pub fn temperature(machine: &Machine, limit: f64) -> Finding {
 /// context needs comes on top.
 pub fn memory(machine: &Machine, model: Option<u64>) -> Finding {
     let free = machine.memory.free;
-    let shown = free.map_or_else(|| "unknown".to_owned(), size);
+    let shown = free.map_or_else(|| "unknown".to_owned(), quantity::bytes);
     let (state, says, remedy) = match model {
         None => (
             State::Unknown,
@@ -133,7 +135,8 @@ pub fn memory(machine: &Machine, model: Option<u64>) -> Finding {
             "--model FILE tells whether it fits".to_owned(),
         ),
         Some(bytes) => {
-            let says = format!("free for a model: {shown}; it has {}", size(bytes as f64));
+            let says =
+                format!("free for a model: {shown}; it has {}", quantity::bytes(bytes as f64));
             if machine.memory.never_holds(bytes).is_some() {
                 let remedy = "take a smaller model, or raise `ttm.pages_limit` (docs/tuning.md)";
                 (State::Bad, says, remedy.to_owned())
@@ -157,7 +160,7 @@ fn hint(users: Option<&[User]>) -> String {
             "end {} (pid {}), which holds {}, or take a smaller model",
             user.comm,
             user.pid,
-            size(user.bytes)
+            quantity::bytes(user.bytes)
         ),
         None => "end what holds memory (`ps --sort -rss -eo pid,rss,comm | head`), or take a smaller model"
             .to_owned(),
@@ -170,8 +173,8 @@ pub fn disk(machine: &Machine) -> Finding {
     let says = match machine.room {
         Some(room) => format!(
             "free where the archive is: {}; a run may need {}",
-            size(room as f64),
-            size(LEAST_ROOM as f64)
+            quantity::bytes(room as f64),
+            quantity::bytes(LEAST_ROOM as f64)
         ),
         None => "the room where the archive is is not known".to_owned(),
     };
@@ -263,13 +266,4 @@ pub fn tuning(machine: &Machine, group: Group) -> Vec<Finding> {
         }
     };
     checks.map(finding).collect()
-}
-
-fn size(bytes: f64) -> String {
-    const MEBIBYTE: f64 = 1024.0 * 1024.0;
-    if bytes >= 1024.0 * MEBIBYTE {
-        format!("{:.1} GiB", bytes / 1024.0 / MEBIBYTE)
-    } else {
-        format!("{:.0} MiB", bytes / MEBIBYTE)
-    }
 }

@@ -6,6 +6,7 @@ use super::machine::Look;
 use super::temperature::Temperature;
 use super::{Finding, Machine, Pause, State, Unfit, checks};
 use crate::config::Config;
+use crate::quantity;
 use crate::run::campaign::Fitness;
 use crate::source::tuning;
 use crate::source::tuning::checks::Group;
@@ -230,21 +231,12 @@ fn cool(
             );
             return Err(Unfit::Refused(format!(
                 "--cool-to {limit}: {now} after {}; `halo-record check` shows what keeps it warm; else raise --cool-to or --cool-timeout",
-                seconds(timeout)
+                quantity::time(timeout)
             )));
         }
         tell(&Progress { hottest, limit, left });
         if let Some(signal) = pause(POLL.min(left)) {
             return Err(Unfit::Signal(signal));
         }
-    }
-}
-
-/// A time as people say it.
-pub fn seconds(time: Duration) -> String {
-    match time.as_secs() {
-        long if long >= 120 => format!("{} min", long.div_ceil(60)),
-        short if short > 0 => format!("{short} s"),
-        _ => format!("{time:?}"),
     }
 }

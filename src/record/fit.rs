@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::{RecordError, Refusal, Request, Watcher, say, wait};
-use crate::fitness::ready::seconds;
 use crate::fitness::{Progress, Unfit, Waited, ready};
 use crate::process::foreground::Signals;
+use crate::quantity;
 
 /// How often the user is told how far the machine has cooled.
 const TELL: Duration = Duration::from_secs(15);
@@ -38,7 +38,7 @@ pub(super) fn wait_until_fit(
 fn sentence(progress: &Progress) -> String {
     let Progress { hottest, limit, left } = progress;
     let now = hottest.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string);
-    format!("cooling: {now}, waiting for {limit} °C for at most {}", seconds(*left))
+    format!("cooling: {now}, waiting for {limit} °C for at most {}", quantity::time(*left))
 }
 
 /// What the manifest says of it.

@@ -7,10 +7,7 @@ use jiff::Timestamp;
 use super::preflight::Prepared;
 use super::{Request, file_name, model, secret};
 use crate::archive::RunDirectory;
-use crate::run::Environment;
-use crate::run::manifest::{
-    Command, Manifest, Model, Origin, Recorder, Results, SCHEMA_VERSION, State, Tool,
-};
+use crate::run::manifest::{Command, Manifest, Model, Origin, State, Tool};
 
 /// The longest part of a directory's name that comes from the model's or program's name.
 const LONGEST_PART: usize = 48;
@@ -51,44 +48,24 @@ pub(super) fn manifest(
 ) -> Manifest {
     let working = std::env::current_dir().unwrap_or_default();
     Manifest {
-        schema_version: SCHEMA_VERSION,
-        id: uuid::Uuid::now_v7().to_string(),
         name: directory.name().to_owned(),
-        kind: request.kind,
         campaign: request.campaign.as_ref().map(|of| of.campaign.clone()),
         cell: request.campaign.as_ref().map(|of| of.cell.clone()),
-        origin: Origin::Recorded,
-        state: State::Running,
-        results: Results::None,
-        unparsed: None,
-        failure: None,
-        problems: Vec::new(),
-        started,
-        ended: None,
         tags: request.tags.clone(),
-        notes: Vec::new(),
         command: Command {
             asked: secret::hide_in_command(&request.argv),
             executed: secret::hide_in_command(&prepared.plan.argv),
             directory: working.to_string_lossy().into_owned(),
-            started: None,
-            ended: None,
-            exit_code: None,
-            signal: None,
-            asked_to_end: None,
-            aborted: None,
+            ..Command::default()
         },
-        tool: Tool { name: tool(prepared), version: None },
-        models: Vec::new(),
-        backend: None,
-        summary: Vec::new(),
-        cases: Vec::new(),
-        sampling: None,
-        verdict: None,
-        files: Vec::new(),
-        recorder: Recorder::this(),
-        environment_at_start: Environment::default(),
-        environment_at_end: None,
+        ..Manifest::begin(
+            uuid::Uuid::now_v7().to_string(),
+            request.kind,
+            Origin::Recorded,
+            State::Running,
+            started,
+            Tool { name: tool(prepared), version: None },
+        )
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::terminal::{align_right, number, plain_table, trimmed};
+use super::terminal::{align_right, plain_table, trimmed};
 use crate::campaign::status::{CellStatus, Outcome};
+use crate::quantity::number;
 use crate::run::manifest::Summary;
 use crate::run::{Campaign, Cell};
 

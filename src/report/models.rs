@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::terminal::{align_right, plain_table, size, trimmed};
+use super::terminal::{align_right, plain_table, trimmed};
 use crate::plan::catalog::Entry;
 use crate::plan::files::Place;
 use crate::plan::memory::{Fit, GIB, MARGIN, Memory};
+use crate::quantity;
 
 /// A model in a list.
 #[derive(Debug, Serialize)]
@@ -105,7 +106,7 @@ pub fn models(models: &[ListedModel], memory: &Memory) -> String {
             entry.name.clone(),
             entry.category.map_or("", |category| category.as_str()).to_owned(),
             model.state.to_owned(),
-            model.bytes.map_or(listed, size),
+            model.bytes.map_or(listed, |bytes| quantity::bytes(bytes as f64)),
             answer(model.fits).to_owned(),
             answer(model.fits_now).to_owned(),
             model.where_or_how(),

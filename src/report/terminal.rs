@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::archive::filter::Listed;
+use crate::quantity::{self, number};
 use crate::run::manifest::{Summary, Tags};
 use crate::run::{Brief, Environment, Manifest};
 
@@ -70,7 +71,9 @@ pub fn show(listed: &Listed, manifest: &Manifest, directory: &str) -> String {
     line("tool", format!("{} {version}", manifest.tool.name).trim_end());
     line("backend", manifest.backend.as_deref().unwrap_or_default());
     for model in &manifest.models {
-        let size = model.bytes.map_or_else(String::new, |bytes| format!(", {}", size(bytes)));
+        let size = model
+            .bytes
+            .map_or_else(String::new, |bytes| format!(", {}", quantity::bytes(bytes as f64)));
         line("model", &format!("{}{size}, {}", model.name, model.file));
     }
     line("tags", &tags(&manifest.tags));
@@ -100,7 +103,7 @@ pub fn show(listed: &Listed, manifest: &Manifest, directory: &str) -> String {
     }
     if !manifest.files.is_empty() {
         let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
-        line("files", &format!("{}, {}", manifest.files.len(), size(bytes)));
+        line("files", &format!("{}, {}", manifest.files.len(), quantity::bytes(bytes as f64)));
     }
     if !manifest.summary.is_empty() {
         text += "\n";
@@ -202,25 +205,6 @@ fn short(figure: &Summary) -> String {
     match figure.standard_deviation {
         Some(deviation) => format!("{} ± {}", number(figure.mean), number(deviation)),
         None => number(figure.mean),
-    }
-}
-
-/// A number with four digits that count, or more where it is larger.
-pub(super) fn number(value: f64) -> String {
-    let digits: usize = match value.abs() {
-        v if v >= 1000.0 => 0,
-        v if v >= 100.0 => 1,
-        v if v >= 10.0 => 2,
-        v if v >= 0.1 || v == 0.0 => 3,
-        _ => 6,
-    };
-    format!("{value:.digits$}")
-}
-
-pub(super) fn size(bytes: u64) -> String {
-    match bytes as f64 {
-        large if bytes >= 1 << 30 => format!("{:.2} GiB", large / f64::from(1 << 30)),
-        small => format!("{:.2} MiB", small / f64::from(1 << 20)),
     }
 }
 

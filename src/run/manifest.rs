@@ -78,6 +78,9 @@ pub struct Manifest {
     /// What the figures are worth; absent where nobody judged them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// What it took, the whole command first; empty where there are no samples.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub energy: Vec<Energy>,
     /// The files beside this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<File>,
@@ -89,6 +92,50 @@ pub struct Manifest {
     /// The machine after it; absent while it lasts, and where halo was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment_at_end: Option<Environment>,
+}
+
+impl Manifest {
+    /// What is known of every run when it begins; all else is unknown yet.
+    pub fn begin(
+        id: String,
+        kind: Kind,
+        origin: Origin,
+        state: State,
+        started: Timestamp,
+        tool: Tool,
+    ) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            id,
+            name: String::new(),
+            kind,
+            campaign: None,
+            cell: None,
+            origin,
+            state,
+            results: Results::None,
+            unparsed: None,
+            failure: None,
+            problems: Vec::new(),
+            started,
+            ended: None,
+            tags: Tags::new(),
+            notes: Vec::new(),
+            command: Command::default(),
+            tool,
+            models: Vec::new(),
+            backend: None,
+            summary: Vec::new(),
+            cases: Vec::new(),
+            sampling: None,
+            verdict: None,
+            energy: Vec::new(),
+            files: Vec::new(),
+            recorder: Recorder::this(),
+            environment_at_start: Environment::default(),
+            environment_at_end: None,
+        }
+    }
 }
 
 macro_rules! words {
@@ -177,7 +224,7 @@ pub struct Note {
 }
 
 /// The command of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
     /// What the user asked for. Bytes that are not UTF-8 are replaced, here and below.
     pub asked: Vec<String>,
@@ -289,9 +336,12 @@ pub struct Sampling {
 pub struct Verdict {
     /// `clean`, `flagged` or `unknown`.
     pub label: String,
-    /// Why.
+    /// What is wrong with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Flag>,
+    /// Why more cannot be said, one sentence each: with any of these the label is `unknown`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
 }
 
 /// A reason that flags a run.
@@ -301,6 +351,55 @@ pub struct Flag {
     pub reason: String,
     /// The figures, in a sentence.
     pub evidence: String,
+    /// The figures that a comparison asks for, as `spl` with the share of time from 0 to 1.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub figures: BTreeMap<String, f64>,
+}
+
+/// The energy that a run or a part of it took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Energy {
+    /// The benchmark or eval; empty for the whole command.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub task: String,
+    /// The case, as `pp512`; empty for the whole command.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub case: String,
+    /// `prompt`, `generation`, or `command` for the whole.
+    pub work: String,
+    /// Where the figures come from, as `socket average of gpu_metrics`.
+    pub source: String,
+    /// How long it took, all repetitions together.
+    pub seconds: f64,
+    /// The part of that time from 0 to 1 for which there are samples.
+    pub coverage: f64,
+    /// Why there is no figure, where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<String>,
+    /// Joules in the time that is covered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joules: Option<f64>,
+    /// Watts, mean over the time that is covered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_watts: Option<f64>,
+    /// The highest reading in watts; a counter of energy has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_watts: Option<f64>,
+    /// Watts before the command was started, where the machine was idle for long enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_watts: Option<f64>,
+    /// Tokens that were processed or generated, all repetitions together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Joules for one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joules_per_token: Option<f64>,
+    /// The same without what the machine takes when it is idle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joules_per_token_above_idle: Option<f64>,
+    /// Tokens per second for one watt, which is tokens per joule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_second_per_watt: Option<f64>,
 }
 
 /// A file of a run directory.

@@ -38,7 +38,7 @@ pub(super) struct Fitness {
     /// Celsius
     #[arg(long, value_name = "C", value_parser = values::celsius, help_heading = HEADING)]
     abort_above: Option<f64>,
-    /// End a command that takes longer
+    /// End a command that takes longer; the time is looked at with every sample, see --interval
     #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = HEADING)]
     timeout: Option<Duration>,
 }

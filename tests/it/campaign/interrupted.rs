@@ -94,3 +94,57 @@ fn two_do_not_run_one_campaign() {
     send(&child, Signal::TERM);
     child.wait().unwrap();
 }
+
+#[test]
+fn campaigns_that_are_planned_at_once_get_names_of_their_own_and_appear_whole() {
+    let archive = tempfile::tempdir().unwrap();
+    let planned = halo::run::Campaign {
+        schema_version: halo::run::manifest::SCHEMA_VERSION,
+        id: "0198".to_owned(),
+        name: "sweep".to_owned(),
+        created: jiff::Timestamp::UNIX_EPOCH,
+        asked: Vec::new(),
+        order: "fixed".to_owned(),
+        tags: halo::run::manifest::Tags::new(),
+        recording: serde_json::from_str(
+            r#"{"interval_seconds":1.0,"lead_seconds":0.0,"hash_model":false}"#,
+        )
+        .unwrap(),
+        cells: Vec::new(),
+        recorder: halo::run::manifest::Recorder::this(),
+    };
+    let archive = halo::archive::Archive::at(archive.path());
+    let seen = |archive: &halo::archive::Archive| {
+        let files = std::fs::read_dir(archive.directory().join("campaigns"));
+        let files = files.into_iter().flatten().map(|entry| entry.unwrap().path());
+        files.filter(|path| path.extension().is_some_and(|end| end == "json")).collect::<Vec<_>>()
+    };
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                for path in seen(&archive) {
+                    let text = std::fs::read(&path).unwrap();
+                    serde_json::from_slice::<halo::run::Campaign>(&text)
+                        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                }
+            }
+        });
+        let writers: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut campaign = planned.clone();
+                    halo::archive::campaign::create(&archive, &mut campaign).unwrap();
+                    campaign.name
+                })
+            })
+            .collect();
+        let mut names: Vec<String> = writers.into_iter().map(|w| w.join().unwrap()).collect();
+        is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+        looking.join().unwrap();
+        names.sort();
+        let numbered = (2..9).map(|number| format!("sweep-{number}"));
+        let expected: Vec<String> = std::iter::once("sweep".to_owned()).chain(numbered).collect();
+        assert_eq!(names, expected);
+    });
+}

@@ -41,7 +41,7 @@ fn a_busy_machine_is_hot_and_in_use() {
     assert_eq!(code, Some(1));
     let (state, says, remedy) = found(&findings, "gpu_idle");
     assert_eq!(state, "bad");
-    assert!(says.contains("in use by llama-server (pid 2211, holds 63.0 GiB)"), "{says}");
+    assert!(says.contains("in use by llama-server (pid 2211, holds 63.01 GiB)"), "{says}");
     assert!(remedy.contains("kill 2211"), "{remedy}");
     let (state, says, _) = found(&findings, "temperature");
     assert_eq!((state, says), ("bad", "81.4 °C (cpu_tctl of package), limit 60 °C"));
@@ -91,7 +91,7 @@ fn a_model_is_held_against_what_is_free() {
         let (findings, _) = check(&machine, &["--model", model]);
         let (state, says, remedy) = found(&findings, "memory");
         assert_eq!(state, expected, "{says}");
-        assert!(says.contains(&format!("it has {gib}.0 GiB")), "{says}");
+        assert!(says.contains(&format!("it has {gib}.00 GiB")), "{says}");
         assert_eq!(remedy.contains("llama-server (pid 2211)"), gib == 80, "{remedy}");
     }
     let archive = Archive::new();

@@ -102,7 +102,7 @@ fn a_machine_in_use_is_refused_with_the_name_of_who_uses_it() {
     let said = refusal(HOST, &["--require-idle"]);
     for part in [
         "--require-idle: 0000:c5:00.0 is busy 100 % of the time and draws 88.2 W",
-        "llama-server (pid 2211, holds 63.0 GiB)",
+        "llama-server (pid 2211, holds 63.01 GiB)",
         "kill 2211",
     ] {
         assert!(said.contains(part), "{said} lacks {part}");

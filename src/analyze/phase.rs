@@ -1,0 +1,120 @@
+//! Which part of a run did what: windows of time, from the marks.
+
+use super::telemetry::Event;
+use crate::run::manifest::Case;
+
+/// The marks that the recorder itself makes.
+const STARTED: &str = "command started";
+const ENDED: &str = "command ended";
+
+/// A span of time, in nanoseconds since the recording began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Window {
+    /// Its first moment.
+    pub from: i64,
+    /// Its end, which does not belong to it.
+    pub to: i64,
+}
+
+impl Window {
+    /// Its length in seconds; 0 where it ends before it begins.
+    pub fn seconds(self) -> f64 {
+        (self.to - self.from).max(0) as f64 / 1e9
+    }
+
+    /// Whether a moment lies in it.
+    pub fn holds(self, at: i64) -> bool {
+        (self.from..self.to).contains(&at)
+    }
+
+    /// The part that two windows share.
+    #[must_use]
+    pub fn overlap(self, other: Self) -> Option<Self> {
+        let shared = Self { from: self.from.max(other.from), to: self.to.min(other.to) };
+        (shared.from < shared.to).then_some(shared)
+    }
+}
+
+/// What a model does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Work {
+    /// It processes a prompt: prefill.
+    Prompt,
+    /// It generates tokens: decode.
+    Generation,
+}
+
+impl Work {
+    /// As it stands in the marks and in the archive.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Prompt => "prompt",
+            Self::Generation => "generation",
+        }
+    }
+
+    /// The work that the parameters of a case tell the number of tokens of.
+    const fn parameter(self) -> &'static str {
+        match self {
+            Self::Prompt => "n_prompt",
+            Self::Generation => "n_gen",
+        }
+    }
+}
+
+/// One repetition of a case doing one kind of work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phase {
+    /// The benchmark, as in the results.
+    pub task: String,
+    /// What was measured in it, as `pp512`.
+    pub case: String,
+    /// What the model did.
+    pub work: Work,
+    /// Which repetition, from 1, as the tool counts.
+    pub repetition: Option<u32>,
+    /// Tokens that it was about.
+    pub tokens: Option<u64>,
+    /// When.
+    pub window: Window,
+}
+
+/// From the start of the command to its end; none where it was never started. The end of a command
+/// that nobody saw ending is the last that is known.
+pub fn command(events: &[Event], last: i64) -> Option<Window> {
+    let at = |name: &str| events.iter().find(|event| event.by == "halo" && event.name == name);
+    let from = at(STARTED)?.at;
+    let to = at(ENDED).map_or(last, |event| event.at);
+    Some(Window { from, to })
+}
+
+/// The measured phases that a tool told, in the order of time. `cases` are those of the manifest,
+/// which the tool numbers in its marks.
+pub fn measured(events: &[Event], cases: &[Case], command: Window) -> Vec<Phase> {
+    let told: Vec<&Event> = events.iter().filter(|event| event.by == "tool").collect();
+    let mut phases = Vec::new();
+    for (index, event) in told.iter().enumerate() {
+        let work = match event.name.as_str() {
+            "prompt" => Work::Prompt,
+            "generation" => Work::Generation,
+            _ => continue,
+        };
+        let number = |name: &str| event.attributes.get(name)?.parse::<u32>().ok();
+        let Some(case) = number("test")
+            .and_then(|test| usize::try_from(test).ok()?.checked_sub(1))
+            .and_then(|index| cases.get(index))
+        else {
+            continue;
+        };
+        let to = told.get(index + 1).map_or(command.to, |next| next.at);
+        phases.push(Phase {
+            task: case.task.clone(),
+            case: case.case.clone(),
+            work,
+            repetition: number("repetition"),
+            tokens: case.parameters.get(work.parameter()).and_then(serde_json::Value::as_u64),
+            window: Window { from: event.at, to },
+        });
+    }
+    phases
+}
