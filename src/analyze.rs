@@ -4,7 +4,11 @@
 //! through [`Telemetry`].
 
 pub mod compare;
+pub mod consumption;
+pub mod energy;
 pub mod phase;
+pub mod series;
 pub mod telemetry;
+pub mod verdict;
 
 pub use telemetry::Telemetry;

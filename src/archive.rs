@@ -23,6 +23,7 @@ pub mod journal;
 pub mod openmetrics;
 pub mod read;
 pub mod schema;
+pub mod telemetry;
 pub mod write;
 
 /// A run with less room than this is refused: eight hours at 4 Hz take about half of it before

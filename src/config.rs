@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::root::Root;
+use crate::run::Thresholds;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -30,6 +31,8 @@ pub struct Config {
     pub llama: Vec<Llama>,
     /// Models of benchmarks.
     pub models: Models,
+    /// From when on a run is flagged.
+    pub verdict: Thresholds,
     /// What is logged.
     pub log: Log,
 }
@@ -45,6 +48,7 @@ impl Default for Config {
             runs: Runs::default(),
             llama: Vec::new(),
             models: Models::default(),
+            verdict: Thresholds::default(),
             log: Log::default(),
         }
     }

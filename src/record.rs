@@ -41,6 +41,7 @@ mod probe;
 pub mod recover;
 mod sampling;
 pub mod secret;
+mod worth;
 
 use guard::{Guard, Limits};
 use inhibit::Inhibition;

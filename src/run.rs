@@ -9,12 +9,14 @@ pub mod cell;
 pub mod environment;
 pub mod journal;
 pub mod manifest;
+pub mod thresholds;
 
 pub use brief::Brief;
 pub use campaign::Campaign;
 pub use cell::Cell;
 pub use environment::Environment;
 pub use manifest::Manifest;
+pub use thresholds::{Evidence, Thresholds};
 
 /// The file of a run directory that says what the run is.
 pub const MANIFEST: &str = "manifest.json";

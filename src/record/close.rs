@@ -12,12 +12,14 @@ use jiff::Timestamp;
 
 use super::guard::{ABORTED, REASON};
 use super::journal::Journal;
+use super::worth;
 use crate::archive::convert::{Converted, convert};
+use crate::archive::write::{self, Identity};
 use crate::archive::{ArchiveError, RunDirectory, files};
 use crate::process::foreground::{Ended, is_ending, signal_name};
 use crate::run::RAW;
-use crate::run::journal::Mark;
-use crate::run::manifest::{Command, Manifest, Origin, Results, State, Summary};
+use crate::run::journal::{Mark, Moment};
+use crate::run::manifest::{Command, Manifest, Origin, Results, State, Summary, Verdict};
 use crate::tool::llama_bench;
 use crate::tool::{self, Outputs, Parsed, Row};
 
@@ -55,7 +57,7 @@ pub(super) fn mark_end(
 ///
 /// Where a file could not be written. The journal is kept then, and the state stays `running`.
 pub(super) fn close(run: &RunDirectory, manifest: &mut Manifest) -> Result<(), ArchiveError> {
-    let rows = read_output(run, manifest);
+    let mut rows = read_output(run, manifest);
     let converted = match convert(run, &rows) {
         Ok(converted) => converted,
         Err(error) => {
@@ -65,12 +67,35 @@ pub(super) fn close(run: &RunDirectory, manifest: &mut Manifest) -> Result<(), A
     };
     if let Some(converted) = converted {
         take_over(manifest, converted);
+        write_results(run, manifest, &mut rows)?;
     } else {
         manifest.state = State::Interrupted;
         manifest.problems.push("halo was killed before the first sample".to_owned());
     }
     seal(run, manifest)?;
     run.remove_journal()
+}
+
+/// Judges a run whose tables are there, and writes its results: those of the tool and its energy.
+///
+/// # Errors
+///
+/// Where a file could not be written.
+pub(super) fn write_results(
+    run: &RunDirectory,
+    manifest: &mut Manifest,
+    rows: &mut Vec<Row>,
+) -> Result<(), ArchiveError> {
+    rows.extend(worth::judge(run, manifest));
+    manifest.summary = summary(rows);
+    let started = i64::try_from(manifest.started.as_nanosecond()).unwrap_or_default();
+    let identity = Identity {
+        id: manifest.id.clone(),
+        name: run.name().to_owned(),
+        start: Moment { monotonic: 0, unix: started },
+    };
+    write::write_results(run.path(), &identity, rows)
+        .map_err(|error| ArchiveError(format!("{}: {error}", run.path().display())))
 }
 
 /// Writes the manifest of a run whose other files are all there.
@@ -285,7 +310,18 @@ pub(super) fn farewell(run: &RunDirectory, manifest: &Manifest) -> Vec<String> {
         (Results::None, _) => String::new(),
     };
     lines.push(format!("{}{how}{results}{samples}: {}", manifest.state, shorten(run.path())));
+    lines.extend(manifest.verdict.as_ref().map(in_words));
     lines
+}
+
+/// A verdict on one line.
+fn in_words(verdict: &Verdict) -> String {
+    let flags = verdict.reasons.iter().map(|flag| format!("{}: {}", flag.reason, flag.evidence));
+    let all: Vec<String> = verdict.missing.iter().cloned().chain(flags).collect();
+    match all.is_empty() {
+        true => format!("verdict {}", verdict.label),
+        false => format!("verdict {}: {}", verdict.label, all.join("; ")),
+    }
 }
 
 /// A path with the home directory as `~`.

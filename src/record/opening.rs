@@ -52,6 +52,7 @@ pub(super) fn manifest(
         campaign: request.campaign.as_ref().map(|of| of.campaign.clone()),
         cell: request.campaign.as_ref().map(|of| of.cell.clone()),
         tags: request.tags.clone(),
+        thresholds: Some(request.config.verdict.clone()),
         command: Command {
             asked: secret::hide_in_command(&request.argv),
             executed: secret::hide_in_command(&prepared.plan.argv),

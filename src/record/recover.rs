@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::close;
 use crate::archive::filter::Listed;
-use crate::archive::{Archive, ArchiveError, RunDirectory, write};
-use crate::run::journal::Moment;
+use crate::archive::{Archive, ArchiveError, RunDirectory};
 use crate::run::manifest::{Manifest, Origin, State};
 use crate::run::{JOURNAL, MANIFEST};
 
@@ -60,18 +59,11 @@ pub fn reparse(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
 ///
 /// Where a file could not be written.
 pub fn write_results(run: &RunDirectory, manifest: &mut Manifest) -> Result<(), ArchiveError> {
-    let rows = close::read_output(run, manifest);
+    let mut rows = close::read_output(run, manifest);
     if manifest.state != State::Interrupted {
         manifest.state = close::state(manifest);
     }
-    let started = i64::try_from(manifest.started.as_nanosecond()).unwrap_or_default();
-    let identity = write::Identity {
-        id: manifest.id.clone(),
-        name: run.name().to_owned(),
-        start: Moment { monotonic: 0, unix: started },
-    };
-    let at = |error: std::io::Error| ArchiveError(format!("{}: {error}", run.path().display()));
-    write::write_results(run.path(), &identity, &rows).map_err(at)?;
+    close::write_results(run, manifest, &mut rows)?;
     close::seal(run, manifest)
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Cell, Environment};
+use super::{Cell, Environment, Thresholds};
 
 /// The version of the archive's format that this halo writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -78,6 +78,9 @@ pub struct Manifest {
     /// What the figures are worth; absent where nobody judged them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// From when on it is flagged; the defaults where nobody said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<Thresholds>,
     /// What it took, the whole command first; empty where there are no samples.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub energy: Vec<Energy>,
@@ -129,6 +132,7 @@ impl Manifest {
             cases: Vec::new(),
             sampling: None,
             verdict: None,
+            thresholds: None,
             energy: Vec::new(),
             files: Vec::new(),
             recorder: Recorder::this(),

@@ -47,7 +47,8 @@ static PERFORMANCE_LEVEL: Metric<2> = Metric::new(Def {
     table: Table::None,
     from: "device/power_dpm_force_performance_level",
 });
-static BUSY: Metric<2> = Metric::new(Def {
+/// How busy an engine is.
+pub static BUSY: Metric<2> = Metric::new(Def {
     name: "halo_gpu_busy_ratio",
     help: "Share of time that an engine worked; firmware can report 1 on an idle machine, so look at power beside it.",
     kind: Kind::Gauge,
@@ -110,7 +111,8 @@ static CLOCK_MAXIMUM: Metric<2> = Metric::new(Def {
     table: Table::GpuClock,
     from: "device/pp_dpm_sclk, pp_dpm_mclk, pp_dpm_fclk, pp_dpm_socclk and pp_dpm_vclk",
 });
-static RESIDENCY: Metric<2> = Metric::new(Def {
+/// For how long limiters were engaged.
+pub static RESIDENCY: Metric<2> = Metric::new(Def {
     name: "halo_throttle_residency_total",
     help: "Firmware ticks while a limiter was engaged; the tick is not documented, about 1 ms, and the counter wraps at 2^32.",
     kind: Kind::Counter,
@@ -119,7 +121,8 @@ static RESIDENCY: Metric<2> = Metric::new(Def {
     table: Table::Throttle,
     from: "gpu_metrics v3.0 throttle_residency_*, counted on every update of the table while the limiter was engaged (smu14_driver_if_v14_0_0.h)",
 });
-static ENGAGED: Metric<2> = Metric::new(Def {
+/// Whether a limiter is engaged, where the table has status bits.
+pub static ENGAGED: Metric<2> = Metric::new(Def {
     name: "halo_throttle_active",
     help: "Whether a limiter is engaged now: 1 yes, 0 no; a moment, so short engagements are missed.",
     kind: Kind::Gauge,

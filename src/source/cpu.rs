@@ -8,7 +8,8 @@ use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
 use crate::root::{ReadError, Root};
 use crate::source::{Cadence, Presence, Source, Stateless, absent_or};
 
-static SECONDS: Metric<1> = Metric::new(Def {
+/// Time of the processor by mode.
+pub static SECONDS: Metric<1> = Metric::new(Def {
     name: "halo_cpu_seconds_total",
     help: "Time that the processor spent in a mode, summed over its threads; user includes guests.",
     kind: Kind::Counter,

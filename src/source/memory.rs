@@ -15,7 +15,8 @@ static SIZE: Metric<0> = Metric::new(Def {
     table: Table::Host,
     from: "/proc/meminfo MemTotal",
 });
-static AVAILABLE: Metric<0> = Metric::new(Def {
+/// Memory that is available without swapping.
+pub static AVAILABLE: Metric<0> = Metric::new(Def {
     name: "halo_memory_available_bytes",
     help: "Memory that programs can still get without swapping, as the kernel estimates it.",
     kind: Kind::Gauge,
@@ -42,7 +43,8 @@ static SWAP_SIZE: Metric<0> = Metric::new(Def {
     table: Table::Host,
     from: "/proc/meminfo SwapTotal",
 });
-static SWAP_USED: Metric<0> = Metric::new(Def {
+/// Swap that is in use.
+pub static SWAP_USED: Metric<0> = Metric::new(Def {
     name: "halo_swap_used_bytes",
     help: "Swap in use; a model that is swapped out answers slowly.",
     kind: Kind::Gauge,

@@ -17,7 +17,8 @@ use crate::source::{Cadence, Presence, Reader, Source};
 pub mod pm_table;
 pub mod ryzenadj;
 
-static LIMIT: Metric<1> = Metric::new(Def {
+/// Power limits that firmware enforces.
+pub static LIMIT: Metric<1> = Metric::new(Def {
     name: "halo_power_limit_watts",
     help: "Power limit that firmware enforces now.",
     kind: Kind::Gauge,
@@ -26,7 +27,8 @@ static LIMIT: Metric<1> = Metric::new(Def {
     table: Table::PowerLimit,
     from: FROM,
 });
-static VALUE: Metric<1> = Metric::new(Def {
+/// The values that are held against power limits.
+pub static VALUE: Metric<1> = Metric::new(Def {
     name: "halo_power_limit_value_watts",
     help: "Power that firmware holds against a limit; at the limit, it slows the chip down.",
     kind: Kind::Gauge,
@@ -44,7 +46,8 @@ static REQUESTED: Metric<1> = Metric::new(Def {
     table: Table::PowerLimit,
     from: "[power.requested] in the configuration",
 });
-static TEMPERATURE_LIMIT: Metric<2> = Metric::new(Def {
+/// Temperature limits that firmware enforces.
+pub static TEMPERATURE_LIMIT: Metric<2> = Metric::new(Def {
     name: "halo_temperature_limit_celsius",
     help: "Temperature at which firmware slows a part of the chip down.",
     kind: Kind::Gauge,

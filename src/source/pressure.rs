@@ -8,7 +8,8 @@ use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
 use crate::root::Root;
 use crate::source::{Cadence, Presence, Source, Stateless};
 
-static STALLED: Metric<2> = Metric::new(Def {
+/// Time that processes waited for a resource (PSI).
+pub static STALLED: Metric<2> = Metric::new(Def {
     name: "halo_pressure_stalled_seconds_total",
     help: "Time that some or all tasks waited for a resource.",
     kind: Kind::Counter,

@@ -11,7 +11,8 @@ use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
 use crate::root::{ReadError, Root};
 use crate::source::{Cadence, Presence, Reader, Source, absent_or};
 
-static ENERGY: Metric<1> = Metric::new(Def {
+/// Energy counted by RAPL.
+pub static ENERGY: Metric<1> = Metric::new(Def {
     name: "halo_energy_joules_total",
     help: "Energy that the processor used, by domain; package includes core, and the wrap of the counter is made up for.",
     kind: Kind::Counter,

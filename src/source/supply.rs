@@ -8,7 +8,8 @@ use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
 use crate::root::{ReadError, Root};
 use crate::source::{Cadence, Presence, Source, Stateless, absent_or};
 
-static ONLINE: Metric<1> = Metric::new(Def {
+/// Whether a supply is connected.
+pub static ONLINE: Metric<1> = Metric::new(Def {
     name: "halo_supply_online",
     help: "Whether a mains or USB supply is connected: 1 yes, 0 no; firmware lowers power limits on battery.",
     kind: Kind::Gauge,

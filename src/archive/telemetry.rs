@@ -1,0 +1,164 @@
+//! The tables of a run as what `analyze` looks at.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Float64Type, Int64Type, UInt64Type};
+
+use super::read::{self, Table};
+use super::schema::MONOTONIC;
+use super::{ArchiveError, RunDirectory};
+use crate::analyze::Telemetry;
+use crate::analyze::telemetry::{Event, Point, Series, Tick, Unreadable};
+use crate::metric::Def;
+
+impl From<ArchiveError> for Unreadable {
+    fn from(error: ArchiveError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Telemetry for RunDirectory {
+    fn series(&self, family: &Def) -> Result<Vec<Series>, Unreadable> {
+        let Some(table) = family.table.name().map(|name| find(self, name)).transpose()?.flatten()
+        else {
+            return Ok(Vec::new());
+        };
+        // The archive may be older than the family.
+        let Ok(value) = table.schema().index_of(family.name) else { return Ok(Vec::new()) };
+        let mut wanted = vec![column(&table, MONOTONIC)?, value];
+        for label in family.labels {
+            wanted.push(column(&table, label)?);
+        }
+        let mut found: BTreeMap<Vec<String>, Vec<Point>> = BTreeMap::new();
+        for batch in table.columns(&wanted)? {
+            take_values(&batch?, family, &mut found)?;
+        }
+        let series = found.into_iter().map(|(labels, mut points)| {
+            points.sort_by_key(|point| point.at);
+            Series { labels, points }
+        });
+        Ok(series.collect())
+    }
+
+    fn events(&self) -> Result<Vec<Event>, Unreadable> {
+        let mut events = Vec::new();
+        let Some(table) = find(self, "marks")? else { return Ok(events) };
+        for batch in table.rows()? {
+            let batch = batch?;
+            let at = numbers(&batch)?;
+            let (by, name) = (texts(&batch, "by")?, texts(&batch, "name")?);
+            let attributes = texts(&batch, "attributes")?;
+            for row in 0..batch.num_rows() {
+                let attributes = serde_json::from_str(attributes.value(row))
+                    .map_err(|error| Unreadable(format!("{}: marks: {error}", self.name())))?;
+                events.push(Event {
+                    at: at.value(row),
+                    by: by.value(row).to_owned(),
+                    name: name.value(row).to_owned(),
+                    attributes,
+                });
+            }
+        }
+        events.sort_by_key(|event| event.at);
+        Ok(events)
+    }
+
+    fn ticks(&self) -> Result<Vec<Tick>, Unreadable> {
+        let mut ticks = Vec::new();
+        let Some(table) = find(self, "sampling")? else { return Ok(ticks) };
+        for batch in table.rows()? {
+            let batch = batch?;
+            let at = numbers(&batch)?;
+            let unsigned = |name: &str| {
+                let column = batch.column_by_name(name);
+                column
+                    .and_then(|column| column.as_primitive_opt::<UInt64Type>())
+                    .ok_or_else(|| other_type(name))
+            };
+            let (late, cost) = (unsigned("lateness_ns")?, unsigned("cost_ns")?);
+            let skipped = unsigned("skipped")?;
+            let failing = texts(&batch, "failing")?;
+            for row in 0..batch.num_rows() {
+                let failing = failing.is_valid(row).then(|| failing.value(row).to_owned());
+                ticks.push(Tick {
+                    at: at.value(row),
+                    late: late.value(row),
+                    cost: cost.value(row),
+                    skipped: skipped.value(row),
+                    failing,
+                });
+            }
+        }
+        Ok(ticks)
+    }
+}
+
+fn find(run: &RunDirectory, name: &str) -> Result<Option<Table>, ArchiveError> {
+    let is_there = read::names(run)?.iter().any(|known| known == name);
+    is_there.then(|| Table::open(run, name)).transpose()
+}
+
+fn column(table: &Table, name: &str) -> Result<usize, Unreadable> {
+    let index = table.schema().index_of(name);
+    index.map_err(|_| Unreadable(format!("{}: has no column {name}", table.path().display())))
+}
+
+fn take_values(
+    batch: &RecordBatch,
+    family: &Def,
+    found: &mut BTreeMap<Vec<String>, Vec<Point>>,
+) -> Result<(), Unreadable> {
+    let at = numbers(batch)?;
+    let values = batch
+        .column_by_name(family.name)
+        .and_then(|column| column.as_primitive_opt::<Float64Type>())
+        .ok_or_else(|| other_type(family.name))?;
+    let labels = family.labels.iter().map(|label| texts(batch, label));
+    let labels = labels.collect::<Result<Vec<_>, _>>()?;
+    // Rows of one set of labels stand together, so that looking it up once is mostly enough.
+    let mut current: Option<(Vec<&str>, Vec<Point>)> = None;
+    for row in (0..batch.num_rows()).filter(|row| values.is_valid(*row)) {
+        let point = Point { at: at.value(row), value: values.value(row) };
+        let is_same = |(known, _): &&mut (Vec<&str>, Vec<Point>)| {
+            known.iter().zip(&labels).all(|(known, label)| *known == label.value(row))
+        };
+        if let Some((_, points)) = current.as_mut().filter(is_same) {
+            points.push(point);
+            continue;
+        }
+        if let Some((labels, points)) = current.take() {
+            add(found, &labels, points);
+        }
+        let labels = labels.iter().map(|label| label.value(row)).collect();
+        current = Some((labels, vec![point]));
+    }
+    if let Some((labels, points)) = current {
+        add(found, &labels, points);
+    }
+    Ok(())
+}
+
+fn add(found: &mut BTreeMap<Vec<String>, Vec<Point>>, labels: &[&str], points: Vec<Point>) {
+    let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+    found.entry(labels).or_default().extend(points);
+}
+
+fn numbers(batch: &RecordBatch) -> Result<&arrow::array::Int64Array, Unreadable> {
+    let column = batch.column_by_name(MONOTONIC);
+    column
+        .and_then(|column| column.as_primitive_opt::<Int64Type>())
+        .ok_or_else(|| other_type(MONOTONIC))
+}
+
+fn texts<'a>(
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a arrow::array::StringArray, Unreadable> {
+    let column = batch.column_by_name(name);
+    column.and_then(|column| column.as_string_opt::<i32>()).ok_or_else(|| other_type(name))
+}
+
+fn other_type(name: &str) -> Unreadable {
+    Unreadable(format!("the column {name} is missing or of another type"))
+}
