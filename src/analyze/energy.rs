@@ -40,64 +40,85 @@ impl Energy {
 /// The energy in a window from readings of power in watts, in the order of time. None where no
 /// part of the window is covered.
 pub fn of_power(points: &[Point], window: Window, sensor: Sensor) -> Option<Energy> {
-    let area = |pair: Pair| {
-        let (first, last) = (pair.first.value, pair.last.value);
-        Some(f64::midpoint(first, last) * pair.seconds() + sensor.filter * (last - first))
+    let area = |first: Point, last: Point, seconds: f64| {
+        let below = f64::midpoint(first.value, last.value) * seconds;
+        Some(below + sensor.filter * (last.value - first.value))
     };
-    let peak = points.iter().filter(|point| window.holds(point.at)).map(|point| point.value);
-    let energy = sum(points, window, sensor.longest_gap, area)?;
-    Some(Energy { peak: peak.reduce(f64::max), ..energy })
+    let energy = sum(&spans(points, sensor.longest_gap, area), window)?;
+    let inside = points.iter().filter(|point| window.holds(point.at));
+    Some(Energy { peak: inside.map(|point| point.value).reduce(f64::max), ..energy })
 }
 
 /// The energy in a window from readings of a counter in joules. None where no part of the window is
 /// covered.
 pub fn of_counter(points: &[Point], window: Window, longest_gap: f64) -> Option<Energy> {
     // A counter that falls began anew, and nobody knows what it counted between.
-    let increase =
-        |pair: Pair| Some(pair.last.value - pair.first.value).filter(|more| *more >= 0.0);
-    sum(points, window, longest_gap, increase)
+    let more =
+        |first: Point, last: Point, _| Some(last.value - first.value).filter(|more| *more >= 0.0);
+    sum(&spans(points, longest_gap, more), window)
 }
 
-/// Two readings beside each other, cut to the window.
+/// The time between two readings, and its energy.
 #[derive(Debug, Clone, Copy)]
-struct Pair {
-    first: Point,
-    last: Point,
-}
-
-impl Pair {
-    fn seconds(self) -> f64 {
-        Window { from: self.first.at, to: self.last.at }.seconds()
-    }
-
-    fn cut(self, window: Window) -> Option<Self> {
-        let whole = Window { from: self.first.at, to: self.last.at };
-        let part = whole.overlap(window)?;
-        let slope = (self.last.value - self.first.value) / self.seconds();
-        let at = |at: i64| Point {
-            at,
-            value: self.first.value + slope * Window { from: self.first.at, to: at }.seconds(),
-        };
-        Some(Self { first: at(part.from), last: at(part.to) })
-    }
-}
-
-fn sum(
-    points: &[Point],
+struct Span {
     window: Window,
+    joules: f64,
+}
+
+impl Span {
+    fn watts(self) -> f64 {
+        (self.joules / self.window.seconds()).max(0.0)
+    }
+}
+
+/// What lies between readings that are near enough to each other.
+fn spans(
+    points: &[Point],
     longest_gap: f64,
-    joules_of: impl Fn(Pair) -> Option<f64>,
-) -> Option<Energy> {
+    joules: impl Fn(Point, Point, f64) -> Option<f64>,
+) -> Vec<Span> {
+    let spans = points.windows(2).filter_map(|pair| {
+        let window = Window { from: pair[0].at, to: pair[1].at };
+        let seconds = window.seconds();
+        let is_known = seconds > 0.0 && seconds <= longest_gap;
+        let joules = joules(pair[0], pair[1], seconds).filter(|_| is_known)?;
+        Some(Span { window, joules })
+    });
+    spans.collect()
+}
+
+fn sum(spans: &[Span], window: Window) -> Option<Energy> {
     let (mut joules, mut covered) = (0.0, 0.0);
-    for pair in points.windows(2).map(|pair| Pair { first: pair[0], last: pair[1] }) {
-        if pair.seconds() > longest_gap {
-            continue;
-        }
-        let Some(part) = pair.cut(window) else { continue };
-        let Some(more) = joules_of(part) else { continue };
-        joules += more;
+    for (index, span) in spans.iter().enumerate() {
+        let Some(part) = span.window.overlap(window) else { continue };
         covered += part.seconds();
+        joules += if part == span.window {
+            span.joules
+        } else {
+            let before = index.checked_sub(1).and_then(|index| spans.get(index));
+            span.joules * share(*span, part, before, spans.get(index + 1))
+        };
     }
     let coverage = covered / window.seconds();
     (covered > 0.0).then_some(Energy { joules, covered, coverage, peak: None })
+}
+
+/// The share of a span's energy that belongs to its part at one end of a window. Power changes where
+/// a phase begins or ends, so each side of that moment gets as much as the power beside it says.
+fn share(span: Span, part: Window, before: Option<&Span>, after: Option<&Span>) -> f64 {
+    let by_time = part.seconds() / span.window.seconds();
+    let watts = |beside: Option<&Span>| beside.map(|beside| beside.watts());
+    let (Some(early), Some(late)) = (
+        watts(before.filter(|before| before.window.to == span.window.from)),
+        watts(after.filter(|after| after.window.from == span.window.to)),
+    ) else {
+        return by_time;
+    };
+    let rest = span.window.seconds() - part.seconds();
+    let (inside, outside) = match (part.from > span.window.from, part.to < span.window.to) {
+        (true, false) => (late * part.seconds(), early * rest),
+        (false, true) => (early * part.seconds(), late * rest),
+        _ => return by_time,
+    };
+    if inside + outside > 0.0 { inside / (inside + outside) } else { by_time }
 }

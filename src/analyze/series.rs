@@ -10,7 +10,7 @@ pub fn growth(points: &[Point], window: Window) -> Option<(f64, f64)> {
     let (first, last) = (inside.first()?, inside.last()?);
     let seconds = Window { from: first.at, to: last.at }.seconds();
     let fell = inside.windows(2).any(|pair| pair[1].value < pair[0].value);
-    (seconds > 0.0 && !fell).then(|| (last.value - first.value, seconds))
+    (seconds > 0.0 && !fell).then_some((last.value - first.value, seconds))
 }
 
 /// The growth of a counter a second, over several windows together.

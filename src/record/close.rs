@@ -318,10 +318,8 @@ pub(super) fn farewell(run: &RunDirectory, manifest: &Manifest) -> Vec<String> {
 fn in_words(verdict: &Verdict) -> String {
     let flags = verdict.reasons.iter().map(|flag| format!("{}: {}", flag.reason, flag.evidence));
     let all: Vec<String> = verdict.missing.iter().cloned().chain(flags).collect();
-    match all.is_empty() {
-        true => format!("verdict {}", verdict.label),
-        false => format!("verdict {}: {}", verdict.label, all.join("; ")),
-    }
+    let colon = if all.is_empty() { "" } else { ": " };
+    format!("verdict {}{colon}{}", verdict.label, all.join("; "))
 }
 
 /// A path with the home directory as `~`.

@@ -3,6 +3,7 @@
 #![allow(clippy::float_cmp, reason = "what goes in exactly comes out exactly")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod analyze;
 mod archive;
 #[cfg(feature = "record")]
 mod campaign;
