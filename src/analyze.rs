@@ -8,6 +8,7 @@ pub mod consumption;
 pub mod energy;
 pub mod phase;
 pub mod series;
+pub mod stats;
 pub mod telemetry;
 pub mod verdict;
 

@@ -22,7 +22,9 @@ pub mod filter;
 pub mod journal;
 pub mod openmetrics;
 pub mod read;
+pub mod results;
 pub mod schema;
+pub mod select;
 pub mod telemetry;
 pub mod write;
 

@@ -2,6 +2,7 @@
 
 pub mod backends;
 pub mod campaign;
+pub mod compare;
 pub mod fitness;
 pub mod models;
 pub mod terminal;

@@ -9,6 +9,7 @@ pub mod cell;
 pub mod environment;
 pub mod journal;
 pub mod manifest;
+pub mod row;
 pub mod thresholds;
 
 pub use brief::Brief;
@@ -16,6 +17,7 @@ pub use campaign::Campaign;
 pub use cell::Cell;
 pub use environment::Environment;
 pub use manifest::Manifest;
+pub use row::Row;
 pub use thresholds::{Evidence, Thresholds};
 
 /// The file of a run directory that says what the run is.

@@ -1,6 +1,30 @@
 //! What differs between runs, and whether it is more than chance.
 
+mod cells;
+mod changes;
+mod difference;
+mod doubts;
+pub mod gate;
+mod metrics;
+mod pairing;
+
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
+
+use cells::Measured;
+pub use cells::Run;
+
+use super::stats::{geometric_mean, median, median_interval};
+use crate::run::manifest::State;
+
+/// How sure an interval is.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// From this many runs a side on, runs are compared, each with its mean: fewer can never show a
+/// difference (four against four give 0.029 at least), and repetitions of a run are more alike than
+/// runs are.
+const LEAST_RUNS: usize = 4;
 
 /// Two or more sides beside each other. The first is what the others are compared with.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -138,4 +162,250 @@ pub struct Change {
     pub name: String,
     /// The values of each side, several where its runs differ; none where it is unknown.
     pub values: Vec<Vec<String>>,
+}
+
+/// A side that the user named, with its runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named {
+    /// What the user called it.
+    pub name: String,
+    /// The runs.
+    pub runs: Vec<Run>,
+}
+
+/// Compares sides, each of which has runs. With `by`, the runs of all of them are put together and
+/// apart again by their value of that dimension or tag.
+///
+/// # Errors
+///
+/// Where there are not two sides, in a sentence.
+pub fn compare(named: Vec<Named>, by: Option<&str>) -> Result<Comparison, String> {
+    let mut remarks = Vec::new();
+    let named = without_incomplete(named, &mut remarks);
+    let named = match by {
+        Some(dimension) => regroup(named, dimension)?,
+        None => named,
+    };
+    if let Some(empty) = named.iter().find(|side| side.runs.is_empty()) {
+        return Err(format!("{}: has no run that was completed", empty.name));
+    }
+    if named.len() < 2 {
+        return Err("one side alone: name two runs, campaigns, tags or filters".to_owned());
+    }
+    let sides: Vec<Vec<&Run>> = named.iter().map(|side| side.runs.iter().collect()).collect();
+    let measured: Vec<Vec<(&Run, Measured)>> = sides
+        .iter()
+        .map(|runs| {
+            runs.iter().flat_map(|run| cells::of(run).into_iter().map(|m| (*run, m))).collect()
+        })
+        .collect();
+    let by = match by {
+        Some(dimension) => vec![dimension.to_owned()],
+        None => defining(&measured),
+    };
+    let doubts = doubts::of(&sides, &by);
+    let (mut rows, unpaired) = rows(&measured, &by);
+    difference::judge(&mut rows, !doubts.is_empty());
+    remarks.extend(remark_on_units(&rows));
+    Ok(Comparison {
+        means: means(&rows, named.len()),
+        rows,
+        changes: changes::between(&sides),
+        doubts,
+        remarks,
+        unpaired,
+        by,
+        sides: named.iter().map(side).collect(),
+    })
+}
+
+/// What was not completed has no figures that count.
+fn without_incomplete(named: Vec<Named>, remarks: &mut Vec<String>) -> Vec<Named> {
+    let keep =
+        |side: Named| {
+            let (complete, left): (Vec<Run>, Vec<Run>) =
+                side.runs.into_iter().partition(|run| run.manifest.state == State::Complete);
+            remarks.extend(left.iter().map(|run| {
+                format!("{} is left out: its state is {}", run.name, run.manifest.state)
+            }));
+            Named { name: side.name, runs: complete }
+        };
+    named.into_iter().map(keep).collect()
+}
+
+fn regroup(named: Vec<Named>, dimension: &str) -> Result<Vec<Named>, String> {
+    let mut groups: BTreeMap<String, Vec<Run>> = BTreeMap::new();
+    let mut without = None;
+    for run in named.into_iter().flat_map(|side| side.runs) {
+        match cells::value(&run, dimension) {
+            Some(value) => groups.entry(format!("{dimension}={value}")).or_default().push(run),
+            None => without = Some(run.name),
+        }
+    }
+    match without {
+        Some(run) if groups.is_empty() => {
+            Err(format!("--by {dimension}: {run} and all others have no such dimension or tag"))
+        }
+        Some(run) => {
+            Err(format!("--by {dimension}: {run} has no such dimension or tag, or several"))
+        }
+        None => Ok(groups.into_iter().map(|(name, runs)| Named { name, runs }).collect()),
+    }
+}
+
+fn side(named: &Named) -> Side {
+    let runs = named.runs.iter().map(|run| {
+        let verdict = run.manifest.verdict.as_ref();
+        let reasons = verdict.into_iter().flat_map(|verdict| &verdict.reasons);
+        SideRun {
+            run: run.name.clone(),
+            verdict: verdict.map_or("unknown", |verdict| &verdict.label).to_owned(),
+            reasons: reasons.map(|flag| flag.reason.clone()).collect(),
+        }
+    });
+    Side { name: named.name.clone(), runs: runs.collect() }
+}
+
+/// The dimensions in which the sides differ as a whole: each side has one value, and not all the
+/// same. They are what is compared, and must not keep cells apart.
+fn defining(measured: &[Vec<(&Run, Measured)>]) -> Vec<String> {
+    let values = |side: &[(&Run, Measured)], name: &str| -> BTreeSet<Option<String>> {
+        side.iter().map(|(_, one)| one.dimensions.get(name).cloned()).collect()
+    };
+    let all = measured.iter().flatten().flat_map(|(_, one)| one.dimensions.keys());
+    let names: BTreeSet<&String> = all.collect();
+    let defines = |name: &&&String| {
+        let sides: Vec<_> = measured.iter().map(|side| values(side, name)).collect();
+        sides.iter().all(|values| values.len() == 1) && sides.iter().any(|v| *v != sides[0])
+    };
+    names.iter().filter(defines).map(|name| (*name).clone()).collect()
+}
+
+/// What is the same cell on all sides: dimensions, task, case, metric.
+type Key = (Vec<(String, String)>, String, String, String);
+
+/// What each side measured of a cell.
+type Sides<'a> = Vec<Vec<(&'a Run, &'a Measured)>>;
+
+fn rows(measured: &[Vec<(&Run, Measured)>], by: &[String]) -> (Vec<Row>, Vec<String>) {
+    let mut order: Vec<Key> = Vec::new();
+    let mut cells: BTreeMap<Key, (String, Sides<'_>)> = BTreeMap::new();
+    for (side, all) in measured.iter().enumerate() {
+        for (run, one) in all {
+            let dimensions = one.dimensions.iter().filter(|(name, _)| !by.contains(name));
+            let dimensions = dimensions.map(|(name, value)| (name.clone(), value.clone()));
+            let key =
+                (dimensions.collect(), one.task.clone(), one.case.clone(), one.metric.clone());
+            let (_, sides) = cells.entry(key.clone()).or_insert_with(|| {
+                order.push(key);
+                (one.unit.clone(), vec![Vec::new(); measured.len()])
+            });
+            sides[side].push((run, one));
+        }
+    }
+    let (mut rows, mut unpaired) = (Vec::new(), BTreeSet::new());
+    let mut told_apart = BTreeSet::new();
+    for (dimensions, ..) in &order {
+        told_apart.extend(dimensions.iter().cloned());
+    }
+    // What is the same in all cells need not be said of each.
+    let is_telling = |name: &str| {
+        order.iter().any(|(dimensions, ..)| !dimensions.iter().any(|(other, _)| other == name))
+            || told_apart.iter().filter(|(other, _)| other == name).count() > 1
+    };
+    for key in &order {
+        let (unit, sides) = &cells[key];
+        let (dimensions, task, case, metric) = key;
+        let cell: Vec<(String, String)> =
+            dimensions.iter().filter(|(name, _)| is_telling(name)).cloned().collect();
+        if sides.iter().filter(|side| !side.is_empty()).count() < 2 {
+            let words: Vec<&str> = cell.iter().map(|(_, value)| value.as_str()).collect();
+            let words = [&words[..], &[case]].concat().join(", ");
+            let number = sides.iter().position(|side| !side.is_empty()).unwrap_or_default();
+            unpaired.insert((number, words));
+            continue;
+        }
+        rows.push(row(cell, (task, case, metric), unit, sides));
+    }
+    let unpaired =
+        unpaired.into_iter().map(|(side, cell)| format!("{cell}: only side {} has it", side + 1));
+    (rows, unpaired.collect())
+}
+
+fn row(
+    cell: Vec<(String, String)>,
+    (task, case, metric): (&str, &str, &str),
+    unit: &str,
+    sides: &[Vec<(&Run, &Measured)>],
+) -> Row {
+    let pairs: Vec<Option<pairing::Pairs>> =
+        sides[1..].iter().map(|other| pairing::of(&sides[0], other)).collect();
+    let is_of_runs = pairs.iter().any(Option::is_some)
+        || sides.iter().all(|side| side.is_empty() || side.len() >= LEAST_RUNS);
+    let figures = sides.iter().map(|side| figures(side, is_of_runs)).collect::<Vec<_>>();
+    let differences = figures[1..]
+        .iter()
+        .zip(pairs)
+        .map(|(other, pairs)| {
+            let (first, other) = (figures[0].as_ref()?, other.as_ref()?);
+            difference::between(&first.values, &other.values, pairs.as_ref())
+        })
+        .collect();
+    Row {
+        cell,
+        task: task.to_owned(),
+        case: case.to_owned(),
+        metric: metric.to_owned(),
+        unit: unit.to_owned(),
+        figures,
+        differences,
+    }
+}
+
+fn figures(side: &[(&Run, &Measured)], is_of_runs: bool) -> Option<Figures> {
+    let values: Vec<f64> = if is_of_runs {
+        side.iter().map(|(_, one)| one.mean()).collect()
+    } else {
+        side.iter().flat_map(|(_, one)| one.values.iter().copied()).collect()
+    };
+    let interval = median_interval(&values, CONFIDENCE);
+    Some(Figures {
+        of: if is_of_runs { Unit::Runs } else { Unit::Repetitions },
+        median: median(&values)?,
+        interval: interval.map(|interval| (interval.low, interval.high)),
+        values,
+    })
+}
+
+fn means(rows: &[Row], sides: usize) -> Vec<Mean> {
+    let mut metrics: Vec<&str> = Vec::new();
+    for row in rows {
+        if !metrics.contains(&row.metric.as_str()) {
+            metrics.push(&row.metric);
+        }
+    }
+    let mean = |metric: &str| {
+        let of_metric: Vec<&Row> = rows.iter().filter(|row| row.metric == metric).collect();
+        let relative = (0..sides - 1).map(|side| {
+            let ratios: Option<Vec<f64>> = of_metric
+                .iter()
+                .map(|row| row.differences[side].as_ref().map(|one| 1.0 + one.relative))
+                .collect();
+            geometric_mean(&ratios?).map(|ratio| ratio - 1.0)
+        });
+        Mean { metric: metric.to_owned(), cells: of_metric.len(), relative: relative.collect() }
+    };
+    metrics.into_iter().map(mean).filter(|mean| mean.cells > 1).collect()
+}
+
+fn remark_on_units(rows: &[Row]) -> Option<String> {
+    let is_of_one_run = rows
+        .iter()
+        .flat_map(|row| row.figures.iter().flatten())
+        .any(|figures| figures.of == Unit::Repetitions && figures.values.len() > 1);
+    is_of_one_run.then(|| {
+        format!(
+            "repetitions are compared, since a side has fewer than {LEAST_RUNS} runs of a cell: what differs from run to run is not seen; `halo-record ab` runs both in turn"
+        )
+    })
 }

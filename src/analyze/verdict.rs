@@ -18,6 +18,8 @@ use super::telemetry::{Event, Telemetry, Tick, Unreadable};
 use crate::run::manifest::{Flag, Verdict};
 use crate::run::{Evidence, Manifest, Thresholds};
 
+pub(in crate::analyze) use environment::{is_set, is_setting};
+
 /// The labels, as they stand in the archive.
 pub const CLEAN: &str = "clean";
 /// Something is wrong.

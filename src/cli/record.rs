@@ -20,6 +20,7 @@ use crate::record::Request;
 use crate::run::campaign;
 use crate::run::manifest::{Kind, State, Tags};
 
+mod comparing;
 mod exporting;
 mod fitness;
 mod models;
@@ -27,6 +28,8 @@ mod recording;
 mod sweep;
 mod values;
 
+use comparing::Compare;
+pub use comparing::Compared;
 pub use exporting::Format;
 use fitness::Check;
 use models::{Backends, Models};
@@ -126,6 +129,9 @@ enum Subcommands {
         #[arg(long)]
         json: bool,
     },
+    /// Compare runs: what differs, and whether it is more than chance
+    #[command(after_help = comparing::HELP)]
+    Compare(Compare),
     /// Tag a run
     Tag {
         #[command(flatten)]
@@ -270,6 +276,8 @@ pub enum Asked {
     Backends(Option<PathBuf>, Output),
     /// Say whether the machine is fit to measure.
     Check(Box<Checked>, Output),
+    /// Compare runs.
+    Compare(Archive, Compared, Output),
     /// Do something with the archive.
     Archive(Archive, Action),
     /// Print a text.
@@ -404,6 +412,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
             let config = machine.config()?;
             let checked = Checked { model, cool_to, archive, config };
             return Ok(Asked::Check(Box::new(checked), output(json)));
+        }
+        Subcommands::Compare(Compare { sides, by, fail_on, json }) => {
+            let compared = Compared { sides, by, conditions: fail_on };
+            return Ok(Asked::Compare(archive, compared, output(json)));
         }
         Subcommands::Mark { name, attributes, run } => {
             Action::Mark { name, attributes: attributes.into_iter().collect(), run }

@@ -18,6 +18,7 @@ use serde_json::json;
 
 mod campaign;
 mod check;
+mod compare;
 
 /// The exit code of what is refused before anything is done.
 const USAGE: u8 = 2;
@@ -34,6 +35,9 @@ fn main() -> ExitCode {
         Ok(Asked::Models(asked, output)) => finish(campaign::models(&asked, output)),
         Ok(Asked::Backends(own, output)) => finish(campaign::backends(own.as_deref(), output)),
         Ok(Asked::Check(asked, output)) => finish(check::check(&asked, output)),
+        Ok(Asked::Compare(archive, compared, output)) => {
+            compare::compare(&archive, &compared, output)
+        }
         Ok(Asked::Archive(archive, action)) => finish(act(&archive, action)),
     }
 }

@@ -1,0 +1,60 @@
+//! Compares runs.
+
+use std::process::ExitCode;
+
+use halo::analyze::compare::gate::{self, Outcome};
+use halo::analyze::compare::{self, Named};
+use halo::archive::{Archive, RunDirectory, select};
+use halo::cli::record::{Compared, Output};
+use halo::record::FAULT;
+use halo::report;
+
+use super::{USAGE, print, refuse};
+
+/// The exit code of a regression, and of what nobody can tell.
+const REGRESSION: u8 = 1;
+const INCONCLUSIVE: u8 = 3;
+
+/// Compares what the user named, and says whether a condition failed.
+pub(super) fn compare(archive: &Archive, asked: &Compared, output: Output) -> ExitCode {
+    let mut sides: Vec<(&String, Vec<RunDirectory>)> = Vec::new();
+    for side in &asked.sides {
+        match select::runs(archive, side) {
+            Ok(runs) => sides.push((side, runs)),
+            Err(error) => return refuse(&error, USAGE),
+        }
+    }
+    let mut named = Vec::new();
+    for (name, runs) in sides {
+        match select::read(&runs) {
+            Ok(runs) => named.push(Named { name: name.clone(), runs }),
+            Err(error) => return refuse(&error, FAULT),
+        }
+    }
+    let comparison = match compare::compare(named, asked.by.as_deref()) {
+        Ok(comparison) => comparison,
+        Err(error) => return refuse(&error, USAGE),
+    };
+    let conditions = asked.conditions.iter();
+    let findings: Vec<gate::Finding> =
+        conditions.flat_map(|condition| gate::check(condition, &comparison)).collect();
+    let text = match output {
+        Output::Json => {
+            let value = serde_json::json!({ "comparison": comparison, "findings": findings });
+            format!("{value:#}\n")
+        }
+        Output::Text if findings.is_empty() => report::compare::text(&comparison),
+        Output::Text => report::compare::text(&comparison) + &report::compare::findings(&findings),
+    };
+    // A reader that has seen enough does not change the outcome.
+    if let Err(error) = print(&text)
+        && !super::is_broken_pipe(&error)
+    {
+        return refuse(&format!("{error:#}"), FAULT);
+    }
+    match findings.iter().map(|finding| finding.outcome).max() {
+        None | Some(Outcome::Fine) => ExitCode::SUCCESS,
+        Some(Outcome::Regression) => ExitCode::from(REGRESSION),
+        Some(Outcome::Inconclusive) => ExitCode::from(INCONCLUSIVE),
+    }
+}

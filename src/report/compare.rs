@@ -1,0 +1,179 @@
+//! A comparison as text for a terminal.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use super::terminal::{align_right, plain_table, trimmed};
+use crate::analyze::compare::gate::{Finding, Outcome};
+use crate::analyze::compare::{Comparison, Difference, Figures, Judgement, Row, SideRun};
+use crate::quantity::number;
+
+/// Changes that are longer are cut on a screen.
+const LONGEST: usize = 60;
+
+/// A comparison: what may not be said first, then the figures, then what differs otherwise.
+pub fn text(comparison: &Comparison) -> String {
+    let mut text = String::new();
+    for (index, side) in comparison.sides.iter().enumerate() {
+        let verdicts: BTreeSet<String> = side.runs.iter().map(verdict).collect();
+        let verdicts: Vec<String> = verdicts.into_iter().collect();
+        let runs = side.runs.len();
+        let runs = if runs == 1 { side.runs[0].run.clone() } else { format!("{runs} runs") };
+        let _ = writeln!(text, "{}  {}: {runs}; {}", letter(index), side.name, verdicts.join("; "));
+    }
+    for (what, lines) in [
+        ("not comparable", &comparison.doubts),
+        ("note", &comparison.remarks),
+        ("left out", &comparison.unpaired),
+    ] {
+        for line in lines {
+            let _ = writeln!(text, "{what}: {line}");
+        }
+    }
+    let mut metrics: Vec<(&str, &str)> = Vec::new();
+    for row in &comparison.rows {
+        if !metrics.contains(&(&row.metric, &row.unit)) {
+            metrics.push((&row.metric, &row.unit));
+        }
+    }
+    for (metric, unit) in metrics {
+        text.push('\n');
+        text.push_str(&table(comparison, metric, unit));
+    }
+    if !comparison.changes.is_empty() {
+        text.push_str("\nWhat else differs\n");
+        text.push_str(&changes(comparison));
+    }
+    text
+}
+
+fn verdict(run: &SideRun) -> String {
+    if run.reasons.is_empty() {
+        run.verdict.clone()
+    } else {
+        format!("{} ({})", run.verdict, run.reasons.join(", "))
+    }
+}
+
+/// What became of the conditions.
+pub fn findings(findings: &[Finding]) -> String {
+    let mut text = String::from("\n");
+    for finding in findings {
+        let word = match finding.outcome {
+            Outcome::Fine => "fine",
+            Outcome::Inconclusive => "inconclusive",
+            Outcome::Regression => "regression",
+        };
+        let _ = writeln!(text, "{word}: {}", finding.why);
+    }
+    text
+}
+
+/// A, B, C and so on, and numbers where letters end.
+fn letter(index: usize) -> String {
+    let letter = u8::try_from(index).ok().filter(|index| *index < 26);
+    letter.map_or_else(|| (index + 1).to_string(), |index| char::from(b'A' + index).to_string())
+}
+
+fn table(comparison: &Comparison, metric: &str, unit: &str) -> String {
+    let unit = if unit.is_empty() { String::new() } else { format!(" [{unit}]") };
+    let mut columns = vec![format!("{metric}{unit}")];
+    for index in 0..comparison.sides.len() {
+        columns.push(letter(index));
+        if index > 0 {
+            columns.push(format!("{} against A", letter(index)));
+            columns.push(String::new());
+        }
+    }
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let mut table = plain_table(&columns);
+    for row in comparison.rows.iter().filter(|row| row.metric == metric) {
+        let mut cells = vec![name(row)];
+        for (index, figures) in row.figures.iter().enumerate() {
+            cells.push(figures.as_ref().map_or_else(String::new, self::figures));
+            if let Some(difference) = index.checked_sub(1).map(|index| &row.differences[index]) {
+                let difference = difference.as_ref();
+                cells.push(difference.map_or_else(String::new, relative));
+                cells.push(difference.map_or_else(String::new, judgement));
+            }
+        }
+        table.add_row(cells);
+    }
+    if let Some(mean) = comparison.means.iter().find(|mean| mean.metric == metric) {
+        let mut cells = vec![format!("geometric mean of {}", mean.cells), String::new()];
+        for relative in &mean.relative {
+            cells.push(String::new());
+            cells.push(relative.map_or_else(String::new, percent));
+            cells.push(String::new());
+        }
+        table.add_row(cells);
+    }
+    let numbers: Vec<usize> = (1..columns.len()).filter(|column| column % 3 != 0).collect();
+    align_right(&mut table, &numbers);
+    trimmed(&table)
+}
+
+fn name(row: &Row) -> String {
+    let cell = row.cell.iter().map(|(_, value)| value.as_str());
+    cell.chain([row.case.as_str()]).collect::<Vec<_>>().join(", ")
+}
+
+fn figures(figures: &Figures) -> String {
+    let spread = figures.interval.map(|(low, high)| {
+        // As benchstat: the farther end, in percent of the median.
+        let reach = (high - figures.median).max(figures.median - low);
+        format!(" ± {:.1} %", 100.0 * reach / figures.median.abs())
+    });
+    let (median, count) = (number(figures.median), figures.values.len());
+    format!("{median}{} n={count}", spread.unwrap_or_default())
+}
+
+fn percent(relative: f64) -> String {
+    format!("{:+.2} %", 100.0 * relative)
+}
+
+fn relative(difference: &Difference) -> String {
+    let interval = difference.interval.map_or_else(String::new, |(low, high)| {
+        format!(" ({:+.2} to {:+.2})", 100.0 * low, 100.0 * high)
+    });
+    format!("{}{interval}", percent(difference.relative))
+}
+
+fn judgement(difference: &Difference) -> String {
+    let word = match difference.judgement {
+        Judgement::Better => "better",
+        Judgement::Worse => "worse",
+        Judgement::Different => "different",
+        Judgement::Same => "~",
+        Judgement::TooFew => return "n too small".to_owned(),
+        Judgement::NotComparable => "not comparable",
+    };
+    let p = difference.adjusted_p.map_or_else(String::new, |p| {
+        if p < 0.001 { " p<0.001".to_owned() } else { format!(" p={p:.3}") }
+    });
+    let paired = if difference.is_paired { ", paired" } else { "" };
+    format!("{word}{p}{paired}")
+}
+
+fn changes(comparison: &Comparison) -> String {
+    let letters: Vec<String> = (0..comparison.sides.len()).map(letter).collect();
+    let columns: Vec<&str> =
+        std::iter::once("").chain(letters.iter().map(String::as_str)).collect();
+    let mut table = plain_table(&columns);
+    for change in &comparison.changes {
+        let values = change.values.iter().map(|values| match &values[..] {
+            [] => "unknown".to_owned(),
+            [value] => cut(value),
+            several => format!("{} values", several.len()),
+        });
+        table.add_row(std::iter::once(cut(&change.name)).chain(values).collect::<Vec<_>>());
+    }
+    trimmed(&table)
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
