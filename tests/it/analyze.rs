@@ -1,5 +1,6 @@
 //! What a run is worth, on recordings that are made up here so that the truth is known.
 
+mod compare;
 mod energy;
 mod verdict;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::http::{Answer, Client};
 use super::ollama;
-use super::speed::{Progress, running};
+use super::speed::{Baseline, Progress, running};
 use super::text::{self, Props};
 use super::{
     CACHED_TOKENS, CONTEXT_USED, DECODES, DRAFT_ACCEPTED, DRAFT_TOKENS, GENERATED_SPEED,
@@ -61,7 +61,7 @@ pub(super) struct Server {
     /// What was read last; it is shown until the interval is over.
     last: Option<Last>,
     /// What each model had done, with the process that said so.
-    progress: BTreeMap<String, (Option<String>, Progress)>,
+    progress: BTreeMap<String, (Option<String>, Baseline)>,
 }
 
 impl Server {
@@ -276,17 +276,11 @@ impl Server {
         samples: &mut Samples,
     ) {
         let labels = [&*self.name, model];
-        let earlier = self.progress.get(model).filter(|(known, _)| *known == process);
-        let earlier = earlier.map(|(_, progress)| progress);
-        if let Some(earlier) = earlier {
-            let speed = progress.speed_since(earlier);
-            samples.record(&PROMPT_SPEED, labels, speed.prompt);
-            samples.record(&GENERATED_SPEED, labels, speed.generated);
-        }
-        // What does not fit together is no beginning of the next interval either.
-        if progress.fits(earlier) || progress.running.is_none() {
-            self.progress.insert(model.to_owned(), (process, progress));
-        }
+        let earlier = self.progress.remove(model).filter(|(known, _)| *known == process);
+        let (speed, next) = Baseline::advance(earlier.map(|(_, earlier)| earlier), progress);
+        samples.record(&PROMPT_SPEED, labels, speed.prompt);
+        samples.record(&GENERATED_SPEED, labels, speed.generated);
+        self.progress.insert(model.to_owned(), (process, next));
     }
 
     fn unauthorized(&self, path: &str) -> ReadError {
