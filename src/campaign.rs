@@ -131,7 +131,7 @@ pub fn run(running: &Running<'_>, display: &Arc<Display>) -> Result<Ending, Reco
     let mut failed_to_start = 0;
     for (index, planned) in open.iter().enumerate() {
         let left: Vec<_> = open[index..].iter().map(|planned| &planned.cell).collect();
-        display.cell(&planned.cell, estimates.of_all(&left));
+        display.cell(&planned.cell, estimates.of_all(&left).short());
         let request = request(running, planned)?;
         let watcher = Arc::clone(display) as Arc<dyn record::Watcher>;
         match record::record_cell(&request, &mut signals, watcher) {
@@ -198,10 +198,10 @@ fn request(running: &Running<'_>, planned: &PlannedCell) -> Result<Request, Reco
         interval: seconds(campaign.recording.interval_seconds)?,
         lead: seconds(campaign.recording.lead_seconds)?,
         hash_model: campaign.recording.hash_model,
+        min_phase: None,
         campaign: Some(Membership {
             campaign: campaign.name.clone(),
-            cell: planned.cell.clone(),
-            file: planned.file.clone().into(),
+            planned: Some(planned.clone()),
         }),
         requirements: (&campaign.recording.fitness)
             .try_into()

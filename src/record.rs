@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,9 +21,10 @@ use crate::config::Config;
 use crate::fitness::{Progress, Requirements, Waited};
 use crate::process::foreground::{self, Ended, Event, Running, Show, Signals, Task, Watch};
 use crate::root::Root;
+use crate::run::campaign::PlannedCell;
 use crate::run::journal::{Header, Line, VERSION};
 use crate::run::manifest::{Kind, Manifest, State, Tags};
-use crate::run::{Cell, JOURNAL, RAW};
+use crate::run::{JOURNAL, RAW};
 use crate::sample::{Sampler, Snapshot};
 use crate::tool::{Phase, Tool};
 
@@ -39,6 +40,7 @@ mod opening;
 mod preflight;
 mod probe;
 pub mod recover;
+mod repeat;
 mod sampling;
 pub mod secret;
 mod worth;
@@ -61,7 +63,7 @@ pub const ID_VARIABLE: &str = "HALO_RUN_ID";
 pub const DIRECTORY_VARIABLE: &str = "HALO_RUN_DIR";
 
 /// What the user asks for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Request {
     /// Which subcommand was used.
     pub kind: Kind,
@@ -75,6 +77,8 @@ pub struct Request {
     pub lead: Duration,
     /// Whether model files are hashed.
     pub hash_model: bool,
+    /// How long each phase of a benchmark shall take at least.
+    pub min_phase: Option<Duration>,
     /// The campaign that the run is a cell of.
     pub campaign: Option<Membership>,
     /// What the machine must be like before it begins, and while it runs.
@@ -90,10 +94,8 @@ pub struct Request {
 pub struct Membership {
     /// The campaign's name.
     pub campaign: String,
-    /// The cell.
-    pub cell: Cell,
-    /// The model's file on this machine; the command may see it elsewhere.
-    pub file: PathBuf,
+    /// The cell that was planned; none where commands merely run in turn.
+    pub planned: Option<PlannedCell>,
 }
 
 /// Something that was refused before anything ran. Its text is one line.
@@ -133,16 +135,25 @@ pub enum Exit {
 ///
 /// What was refused before anything ran, and what halo could not do.
 pub fn record(request: &Request) -> Result<Exit, RecordError> {
-    let prepared = preflight::check(request)?;
+    repeat::check(request)?;
     let mut signals = Signals::catch()?;
-    let waited = fit::wait_until_fit(request, &mut signals, None)?;
+    let recorded = record_aloud(request, &mut signals)?;
+    let Some((longer, why)) = repeat::longer(request, &recorded) else { return Ok(recorded.exit) };
+    say(&why);
+    Ok(record_aloud(&longer, &mut signals)?.exit)
+}
+
+/// Records a command and says what becomes of it.
+fn record_aloud(request: &Request, signals: &mut Signals) -> Result<Recorded, RecordError> {
+    let prepared = preflight::check(request)?;
+    let waited = fit::wait_until_fit(request, signals, None)?;
     let recording = Recording::begin(request, &prepared, None, &waited)?;
     say(&recording.greeting(request, &prepared));
-    let recorded = recording.conclude(request, &prepared, &mut signals);
+    let recorded = recording.conclude(request, &prepared, signals);
     for line in &recorded.farewell {
         say(line);
     }
-    Ok(recorded.exit)
+    Ok(recorded)
 }
 
 /// Records a command whose output nobody sees: a cell of a campaign. The signals are caught by

@@ -34,6 +34,11 @@ pub trait Tool: Sync {
     /// and what to do.
     fn contradiction(&self, argv: &[OsString]) -> Option<String>;
 
+    /// The command line with so many repetitions of each test; none where the tool has none.
+    fn with_repetitions(&self, _argv: &[OsString], _repetitions: u32) -> Option<Vec<OsString>> {
+        None
+    }
+
     /// The model files that the command line names.
     fn models(&self, argv: &[OsString]) -> Vec<PathBuf>;
 

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use cells::Measured;
 pub use cells::Run;
+pub use pairing::ROUND;
 
 use super::stats::{geometric_mean, median, median_interval};
 use crate::run::manifest::State;
@@ -199,10 +200,10 @@ pub fn compare(named: Vec<Named>, by: Option<&str>) -> Result<Comparison, String
             runs.iter().flat_map(|run| cells::of(run).into_iter().map(|m| (*run, m))).collect()
         })
         .collect();
-    let by = match by {
-        Some(dimension) => vec![dimension.to_owned()],
-        None => defining(&measured),
-    };
+    let mut by: Vec<String> = by.map(str::to_owned).into_iter().collect();
+    by.extend(
+        defining(&measured).into_iter().filter(|name| !by.contains(name)).collect::<Vec<_>>(),
+    );
     let doubts = doubts::of(&sides, &by);
     let (mut rows, unpaired) = rows(&measured, &by);
     difference::judge(&mut rows, !doubts.is_empty());
@@ -210,7 +211,7 @@ pub fn compare(named: Vec<Named>, by: Option<&str>) -> Result<Comparison, String
     Ok(Comparison {
         means: means(&rows, named.len()),
         rows,
-        changes: changes::between(&sides),
+        changes: changes::between(&sides, &by),
         doubts,
         remarks,
         unpaired,

@@ -161,6 +161,11 @@ fn groups(phases: &[Phase]) -> Vec<Vec<&Phase>> {
     groups
 }
 
+/// The stretches of each case and kind of work, and how many phases they are of.
+pub fn stretches_of_cases(phases: &[Phase]) -> Vec<(Vec<Window>, usize)> {
+    groups(phases).iter().map(|group| (stretches(group), group.len())).collect()
+}
+
 /// Windows that follow each other without anything between, as one: a sensor tells more of a long
 /// one.
 pub(super) fn stretches(phases: &[&Phase]) -> Vec<Window> {

@@ -1,18 +1,16 @@
 //! Shows how far a campaign is: one line that changes at a terminal, else a line an event.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::estimate::Estimate;
 use super::status::{Outcome, outcome};
 use crate::fitness::Progress;
 use crate::fitness::temperature::hottest;
 use crate::metric::Sample;
 use crate::record::{Recorded, Watcher};
-use crate::run::Cell;
 use crate::sample::Snapshot;
 use crate::source::shared::POWER;
 use crate::tool::Phase;
@@ -32,15 +30,15 @@ struct State {
     cells: usize,
     ended: usize,
     cell: String,
-    left: Estimate,
+    left: String,
     phase: String,
     speed: String,
     watts: Option<f64>,
     celsius: Option<f64>,
 }
 
-impl std::fmt::Debug for Display {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Display {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Display").finish_non_exhaustive()
     }
 }
@@ -59,7 +57,7 @@ impl Display {
     }
 
     /// The campaign begins or goes on.
-    pub(super) fn begin(&self, cells: usize, done: usize) {
+    pub(crate) fn begin(&self, cells: usize, done: usize) {
         *self.state() = State { cells, ended: done, ..State::default() };
         if done > 0 {
             self.line(&format!("{done} of {cells} cells are done already"));
@@ -67,20 +65,21 @@ impl Display {
     }
 
     /// A cell begins.
-    pub(super) fn cell(&self, cell: &Cell, left: Estimate) {
+    pub(crate) fn cell(&self, cell: &impl fmt::Display, left: String) {
         let mut state = self.state();
         let (cells, ended) = (state.cells, state.ended);
+        let line = format!("[{}/{cells}] {cell}; left: {left}", ended + 1);
         *state = State { cells, ended, cell: cell.to_string(), left, ..State::default() };
         "the machine alone".clone_into(&mut state.phase);
         drop(state);
         if self.bar.is_none() {
-            self.line(&format!("[{}/{cells}] {cell}; left: {}", ended + 1, left.short()));
+            self.line(&line);
         }
         self.draw();
     }
 
     /// A cell ended.
-    pub(super) fn ended(&self, cell: &Cell, recorded: &Recorded) {
+    pub(super) fn ended(&self, cell: &impl fmt::Display, recorded: &Recorded) {
         let manifest = &recorded.manifest;
         let speeds = manifest.summary.iter().filter(|figure| figure.metric == SPEED);
         let speeds: Vec<String> =
@@ -99,11 +98,12 @@ impl Display {
     }
 
     /// A cell could not be started.
-    pub(super) fn refused(&self, cell: &Cell, reason: &str) {
+    pub(super) fn refused(&self, cell: &impl fmt::Display, reason: &str) {
         self.tell_end(cell, &format!("not run: {reason}"));
     }
 
-    fn tell_end(&self, cell: &Cell, text: &str) {
+    /// Something ended that is told in these words.
+    pub(crate) fn tell_end(&self, cell: &impl fmt::Display, text: &str) {
         let mut state = self.state();
         state.ended += 1;
         let (cells, ended) = (state.cells, state.ended);
@@ -159,7 +159,7 @@ impl State {
         if !self.speed.is_empty() {
             let _ = write!(text, " | {}", self.speed);
         }
-        let _ = write!(text, " | left: {}", self.left.short());
+        let _ = write!(text, " | left: {}", self.left);
         (format!("[{}/{}] {}", self.ended + 1, self.cells, self.cell), text)
     }
 }

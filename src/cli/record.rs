@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -23,6 +24,7 @@ use crate::run::manifest::{Kind, State, Tags};
 mod comparing;
 mod exporting;
 mod fitness;
+mod interleaving;
 mod models;
 mod recording;
 mod sweep;
@@ -32,6 +34,8 @@ use comparing::Compare;
 pub use comparing::Compared;
 pub use exporting::Format;
 use fitness::Check;
+use interleaving::Interleave;
+pub use interleaving::Interleaved;
 use models::{Backends, Models};
 use recording::{Command, Machine, Recording};
 use sweep::{Resume, Sweep};
@@ -80,6 +84,10 @@ enum Subcommands {
     Benchmark {
         #[command(flatten)]
         recording: Recording,
+        /// Run llama-bench again with more repetitions where a phase took less, so that sensors
+        /// tell its energy: 10s is good
+        #[arg(long, value_name = "TIME", value_parser = values::duration)]
+        min_phase: Option<Duration>,
         #[command(flatten)]
         sweep: Box<Sweep>,
         #[command(flatten)]
@@ -129,6 +137,9 @@ enum Subcommands {
         #[arg(long)]
         json: bool,
     },
+    /// Run two commands in turn, so that what drifts hits both alike, and compare them
+    #[command(after_help = interleaving::HELP)]
+    Ab(Box<Interleave>),
     /// Compare runs: what differs, and whether it is more than chance
     #[command(after_help = comparing::HELP)]
     Compare(Compare),
@@ -276,6 +287,8 @@ pub enum Asked {
     Backends(Option<PathBuf>, Output),
     /// Say whether the machine is fit to measure.
     Check(Box<Checked>, Output),
+    /// Run two commands in turn.
+    Interleave(Box<Interleaved>),
     /// Compare runs.
     Compare(Archive, Compared, Output),
     /// Do something with the archive.
@@ -385,7 +398,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
     }
     let archive = Archive::choose(line.archive).map_err(|error| UsageError(error.to_string()))?;
     let action = match line.command {
-        Subcommands::Benchmark { recording, sweep, resume, command } => {
+        Subcommands::Benchmark { recording, min_phase, sweep, resume, command } => {
             if let Some(campaign) = resume.resume {
                 let is_retrying = resume.retry_failed;
                 return Ok(Asked::Resume { archive, campaign, is_retrying });
@@ -396,13 +409,21 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
                 ));
             }
             if sweep.is_asked() {
+                if min_phase.is_some() {
+                    return Err(UsageError(
+                        "--min-phase: of a campaign the repetitions are planned; raise them with --reps".to_owned(),
+                    ));
+                }
                 let new = sweep.campaign(&recording, &command, archive)?;
                 return Ok(Asked::Campaign(Box::new(new)));
             }
-            return recording.request(Kind::Benchmark, command, archive);
+            let mut request = recording.request(Kind::Benchmark, command, archive)?;
+            request.min_phase = min_phase;
+            return Ok(Asked::Record(Box::new(request)));
         }
         Subcommands::Run { recording, command } => {
-            return recording.request(Kind::Run, command, archive);
+            let request = recording.request(Kind::Run, command, archive)?;
+            return Ok(Asked::Record(Box::new(request)));
         }
         Subcommands::Models(models) => return shown(models),
         Subcommands::Backends(backends) => {
@@ -413,9 +434,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
             let checked = Checked { model, cool_to, archive, config };
             return Ok(Asked::Check(Box::new(checked), output(json)));
         }
-        Subcommands::Compare(Compare { sides, by, fail_on, json }) => {
-            let compared = Compared { sides, by, conditions: fail_on };
-            return Ok(Asked::Compare(archive, compared, output(json)));
+        Subcommands::Ab(interleave) => {
+            return Ok(Asked::Interleave(Box::new(interleave.asked(archive)?)));
+        }
+        Subcommands::Compare(Compare { sides, by, gate }) => {
+            let compared = Compared { sides, by, conditions: gate.fail_on };
+            return Ok(Asked::Compare(archive, compared, output(gate.json)));
         }
         Subcommands::Mark { name, attributes, run } => {
             Action::Mark { name, attributes: attributes.into_iter().collect(), run }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::preflight::Prepared;
 use super::{Request, file_name, model, secret};
 use crate::archive::RunDirectory;
+use crate::run::campaign::PlannedCell;
 use crate::run::manifest::{Command, Manifest, Model, Origin, State, Tool};
 
 /// The longest part of a directory's name that comes from the model's or program's name.
@@ -50,7 +51,7 @@ pub(super) fn manifest(
     Manifest {
         name: directory.name().to_owned(),
         campaign: request.campaign.as_ref().map(|of| of.campaign.clone()),
-        cell: request.campaign.as_ref().map(|of| of.cell.clone()),
+        cell: planned(request).map(|planned| planned.cell.clone()),
         tags: request.tags.clone(),
         thresholds: Some(request.config.verdict.clone()),
         command: Command {
@@ -70,6 +71,10 @@ pub(super) fn manifest(
     }
 }
 
+fn planned(request: &Request) -> Option<&PlannedCell> {
+    request.campaign.as_ref()?.planned.as_ref()
+}
+
 /// The models that the command names. One that cannot be read is named all the same.
 pub(super) fn models(
     request: &Request,
@@ -77,7 +82,7 @@ pub(super) fn models(
     problems: &mut Vec<String>,
 ) -> Vec<Model> {
     let named = || prepared.tool.map(|tool| tool.models(&prepared.plan.argv)).unwrap_or_default();
-    let files = request.campaign.as_ref().map_or_else(named, |of| vec![of.file.clone()]);
+    let files = planned(request).map_or_else(named, |planned| vec![planned.file.clone().into()]);
     let (cache_home, home) = (std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"));
     let cache = model::cache_path(cache_home.as_deref(), home.as_deref());
     let described = files.iter().map(|file| {

@@ -21,6 +21,9 @@ pub fn text(comparison: &Comparison) -> String {
         let runs = if runs == 1 { side.runs[0].run.clone() } else { format!("{runs} runs") };
         let _ = writeln!(text, "{}  {}: {runs}; {}", letter(index), side.name, verdicts.join("; "));
     }
+    if !comparison.by.is_empty() {
+        let _ = writeln!(text, "compared by {}", comparison.by.join(", "));
+    }
     for (what, lines) in [
         ("not comparable", &comparison.doubts),
         ("note", &comparison.remarks),
@@ -41,7 +44,7 @@ pub fn text(comparison: &Comparison) -> String {
         text.push_str(&table(comparison, metric, unit));
     }
     if !comparison.changes.is_empty() {
-        text.push_str("\nWhat else differs\n");
+        text.push_str("\nWhat differs beside the figures\n");
         text.push_str(&changes(comparison));
     }
     text

@@ -81,6 +81,12 @@ impl Tool for LlamaBench {
         plan.notes.push(note.to_owned());
     }
 
+    fn with_repetitions(&self, argv: &[OsString], repetitions: u32) -> Option<Vec<OsString>> {
+        // Of several, the last one counts.
+        let more = ["-r".into(), repetitions.to_string().into()];
+        Some(argv.iter().cloned().chain(more).collect())
+    }
+
     fn phase(&self, line: &[u8]) -> Option<Phase> {
         phase::of(line)
     }

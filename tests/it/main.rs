@@ -12,6 +12,7 @@ mod capture;
 mod captures;
 mod catalogue;
 mod cli;
+mod compare;
 mod config;
 mod damage;
 mod documents;

@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Change, Run};
+use super::{Change, Run, cells};
 use crate::analyze::verdict::{is_set, is_setting};
 
 /// Limits stand in the environment as they were at the start.
 const LIMIT: &str = "halo_power_limit_watts";
 
 /// What differs. A name that is unknown on all sides but one is shown too.
-pub(super) fn between(sides: &[Vec<&Run>]) -> Vec<Change> {
+/// What defines the sides (`by`) is among it.
+pub(super) fn between(sides: &[Vec<&Run>], by: &[String]) -> Vec<Change> {
     let sides: Vec<BTreeMap<String, BTreeSet<String>>> =
-        sides.iter().map(|runs| described(runs)).collect();
+        sides.iter().map(|runs| described(runs, by)).collect();
     let names: BTreeSet<&String> = sides.iter().flat_map(BTreeMap::keys).collect();
     let of_side = |side: &BTreeMap<String, BTreeSet<String>>, name: &String| -> Vec<String> {
         side.get(name).into_iter().flatten().cloned().collect()
@@ -25,10 +26,11 @@ pub(super) fn between(sides: &[Vec<&Run>]) -> Vec<Change> {
         .collect()
 }
 
-fn described(runs: &[&Run]) -> BTreeMap<String, BTreeSet<String>> {
+fn described(runs: &[&Run], by: &[String]) -> BTreeMap<String, BTreeSet<String>> {
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for run in runs {
-        for (name, value) in facts(run) {
+        let defining = by.iter().filter_map(|name| Some((name.clone(), cells::value(run, name)?)));
+        for (name, value) in facts(run).into_iter().chain(defining) {
             all.entry(name).or_default().insert(value);
         }
     }

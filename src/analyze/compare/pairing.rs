@@ -6,7 +6,7 @@ use super::Run;
 use super::cells::Measured;
 
 /// The tag that says in which round a run was made.
-pub(super) const ROUND: &str = "round";
+pub const ROUND: &str = "round";
 
 /// The means of the rounds that both sides have, in order.
 #[derive(Debug, Clone, PartialEq)]

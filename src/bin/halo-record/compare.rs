@@ -1,15 +1,19 @@
-//! Compares runs.
+//! Compares runs, those that are there and those of two commands in turn.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use halo::analyze::compare::gate::{self, Outcome};
-use halo::analyze::compare::{self, Named};
+use halo::analyze::compare::gate::{self, Condition, Outcome};
+use halo::analyze::compare::{self, Comparison, Named};
 use halo::archive::{Archive, RunDirectory, select};
-use halo::cli::record::{Compared, Output};
-use halo::record::FAULT;
+use halo::campaign::display::Display;
+use halo::cli::record::{Compared, Interleaved, Output};
+use halo::interleave;
+use halo::process::foreground;
+use halo::record::{FAULT, RecordError};
 use halo::report;
 
-use super::{USAGE, print, refuse};
+use super::{USAGE, print, refuse, tell};
 
 /// The exit code of a regression, and of what nobody can tell.
 const REGRESSION: u8 = 1;
@@ -35,16 +39,43 @@ pub(super) fn compare(archive: &Archive, asked: &Compared, output: Output) -> Ex
         Ok(comparison) => comparison,
         Err(error) => return refuse(&error, USAGE),
     };
-    let conditions = asked.conditions.iter();
+    show(&comparison, &asked.conditions, output)
+}
+
+/// Runs two commands in turn and compares them.
+pub(super) fn interleave(asked: &Interleaved) -> ExitCode {
+    let Interleaved { asked, conditions, output } = asked;
+    if let Err(error) = asked.archive.prepare() {
+        return refuse(&error, USAGE);
+    }
+    let done = match interleave::run(asked, &Arc::new(Display::new())) {
+        Ok(done) => done,
+        Err(RecordError::Refused(error)) => return refuse(&error, USAGE),
+        Err(error) => return refuse(&error, FAULT),
+    };
+    tell(&format!("{}; `halo-record list --campaign {}` shows the runs", done.why, done.name));
+    let code = match &done.comparison {
+        Ok(comparison) => show(comparison, conditions, *output),
+        Err(error) => refuse(error, INCONCLUSIVE),
+    };
+    match done.signal.map(foreground::end_by) {
+        None => code,
+        Some(Ok(())) => ExitCode::SUCCESS,
+        Some(Err(error)) => refuse(&error, FAULT),
+    }
+}
+
+/// Prints a comparison, and says whether a condition failed.
+fn show(comparison: &Comparison, conditions: &[Condition], output: Output) -> ExitCode {
     let findings: Vec<gate::Finding> =
-        conditions.flat_map(|condition| gate::check(condition, &comparison)).collect();
+        conditions.iter().flat_map(|condition| gate::check(condition, comparison)).collect();
     let text = match output {
         Output::Json => {
             let value = serde_json::json!({ "comparison": comparison, "findings": findings });
             format!("{value:#}\n")
         }
-        Output::Text if findings.is_empty() => report::compare::text(&comparison),
-        Output::Text => report::compare::text(&comparison) + &report::compare::findings(&findings),
+        Output::Text if findings.is_empty() => report::compare::text(comparison),
+        Output::Text => report::compare::text(comparison) + &report::compare::findings(&findings),
     };
     // A reader that has seen enough does not change the outcome.
     if let Err(error) = print(&text)

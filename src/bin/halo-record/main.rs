@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Ok(Asked::Models(asked, output)) => finish(campaign::models(&asked, output)),
         Ok(Asked::Backends(own, output)) => finish(campaign::backends(own.as_deref(), output)),
         Ok(Asked::Check(asked, output)) => finish(check::check(&asked, output)),
+        Ok(Asked::Interleave(asked)) => compare::interleave(&asked),
         Ok(Asked::Compare(archive, compared, output)) => {
             compare::compare(&archive, &compared, output)
         }

@@ -28,6 +28,13 @@ pub(super) struct Compare {
     /// Put all runs together, and apart by this: model, backend, kv, batch, or a tag
     #[arg(long, value_name = "NAME")]
     pub(super) by: Option<String>,
+    #[command(flatten)]
+    pub(super) gate: Gate,
+}
+
+/// What becomes of a comparison.
+#[derive(Debug, Args)]
+pub(super) struct Gate {
     /// Fail where this holds, as `tokens_per_second < -3%`; may be given several times
     #[arg(long, value_name = "CONDITION")]
     pub(super) fail_on: Vec<Condition>,

@@ -8,9 +8,10 @@ use clap::Args;
 
 use super::super::{UsageError, validate};
 use super::fitness::Fitness;
-use super::{Asked, values};
+use super::values;
 use crate::archive::Archive;
 use crate::config::Config;
+use crate::fitness::Requirements;
 use crate::record::Request;
 use crate::run::campaign;
 use crate::run::manifest::{Kind, Tags};
@@ -107,6 +108,25 @@ impl Recording {
         self.machine.config()
     }
 
+    /// How often the machine is sampled, and how long before and after the command.
+    pub(super) fn times(&self) -> (Duration, Duration) {
+        (self.interval, self.lead)
+    }
+
+    /// Whether model files are hashed.
+    pub(super) fn hashes_models(&self) -> bool {
+        self.hash_model
+    }
+
+    /// What the machine must be like.
+    ///
+    /// # Errors
+    ///
+    /// Requirements that contradict each other.
+    pub(super) fn requirements(&self) -> Result<Requirements, UsageError> {
+        self.fitness.requirements(self.interval)
+    }
+
     /// What every cell of a campaign is recorded with.
     ///
     /// # Errors
@@ -117,7 +137,7 @@ impl Recording {
             let path = std::path::absolute(path.as_ref()?).ok()?;
             Some(path.to_string_lossy().into_owned())
         };
-        let requirements = self.fitness.requirements(self.interval)?;
+        let requirements = self.requirements()?;
         Ok(campaign::Recording {
             fitness: (&requirements).into(),
             interval_seconds: self.interval.as_secs_f64(),
@@ -136,20 +156,21 @@ impl Recording {
         kind: Kind,
         command: Command,
         archive: Archive,
-    ) -> Result<Asked, UsageError> {
+    ) -> Result<Request, UsageError> {
         let config = self.config()?;
-        let requirements = self.fitness.requirements(self.interval)?;
-        Ok(Asked::Record(Box::new(Request {
+        let requirements = self.requirements()?;
+        Ok(Request {
             kind,
             argv: command.argv,
             tags: self.tags.into_iter().collect(),
             interval: self.interval,
             lead: self.lead,
             hash_model: self.hash_model,
+            min_phase: None,
             campaign: None,
             requirements,
             archive,
             config,
-        })))
+        })
     }
 }

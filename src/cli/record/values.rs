@@ -71,6 +71,13 @@ pub(super) fn group(text: &str) -> Result<Group, String> {
     group.ok_or_else(|| format!("expected one of {}", Group::ALL.map(Group::as_str).join(", ")))
 }
 
+/// A share, given in percent: `1%` is 0.01.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    let percent = number.filter(|percent| *percent > 0.0 && *percent <= 100.0);
+    percent.map(|percent| percent / 100.0).ok_or_else(|| "expected percent, as 1%".to_owned())
+}
+
 pub(super) fn gigabytes(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
