@@ -1,7 +1,8 @@
 //! What a run is worth, on recordings that are made up here so that the truth is known.
 
-mod compare;
+pub(crate) mod compare;
 mod energy;
+mod stats;
 mod verdict;
 
 use std::collections::BTreeMap;

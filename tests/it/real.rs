@@ -16,6 +16,7 @@ mod prometheus;
 mod promtool;
 mod readers;
 mod rules;
+mod statistics;
 mod systemd;
 mod unit;
 
