@@ -2,7 +2,12 @@
 
 pub mod backends;
 pub mod campaign;
+pub mod charts;
 pub mod compare;
 pub mod fitness;
+pub mod markdown;
 pub mod models;
+pub mod page;
+pub mod record;
+pub mod sparkline;
 pub mod terminal;

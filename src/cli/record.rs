@@ -27,6 +27,7 @@ mod fitness;
 mod interleaving;
 mod models;
 mod recording;
+mod reporting;
 mod sweep;
 mod values;
 
@@ -38,6 +39,8 @@ use interleaving::Interleave;
 pub use interleaving::Interleaved;
 use models::{Backends, Models};
 use recording::{Command, Machine, Recording};
+use reporting::Reporting;
+pub use reporting::{ReportFormat, Reported};
 use sweep::{Resume, Sweep};
 
 const IMPORT_HELP: &str = "\
@@ -143,6 +146,9 @@ enum Subcommands {
     /// Compare runs: what differs, and whether it is more than chance
     #[command(after_help = comparing::HELP)]
     Compare(Compare),
+    /// Write a report about runs: verdict, results, energy, series, machine
+    #[command(after_help = reporting::HELP)]
+    Report(Reporting),
     /// Tag a run
     Tag {
         #[command(flatten)]
@@ -356,6 +362,8 @@ pub enum Action {
         /// Whether nothing is removed.
         is_dry_run: bool,
     },
+    /// Write a report.
+    Report(Reported),
     /// Write a run in another format.
     Export(String, Export),
     /// Import files with these tags.
@@ -436,6 +444,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
         }
         Subcommands::Ab(interleave) => {
             return Ok(Asked::Interleave(Box::new(interleave.asked(archive)?)));
+        }
+        Subcommands::Report(Reporting { runs, format, output }) => {
+            Action::Report(Reported { runs, format, output })
         }
         Subcommands::Compare(Compare { sides, by, gate }) => {
             let compared = Compared { sides, by, conditions: gate.fail_on };

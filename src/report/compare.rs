@@ -73,7 +73,7 @@ pub fn findings(findings: &[Finding]) -> String {
 }
 
 /// A, B, C and so on, and numbers where letters end.
-fn letter(index: usize) -> String {
+pub(super) fn letter(index: usize) -> String {
     let letter = u8::try_from(index).ok().filter(|index| *index < 26);
     letter.map_or_else(|| (index + 1).to_string(), |index| char::from(b'A' + index).to_string())
 }
@@ -116,12 +116,12 @@ fn table(comparison: &Comparison, metric: &str, unit: &str) -> String {
     trimmed(&table)
 }
 
-fn name(row: &Row) -> String {
+pub(super) fn name(row: &Row) -> String {
     let cell = row.cell.iter().map(|(_, value)| value.as_str());
     cell.chain([row.case.as_str()]).collect::<Vec<_>>().join(", ")
 }
 
-fn figures(figures: &Figures) -> String {
+pub(super) fn figures(figures: &Figures) -> String {
     let spread = figures.interval.map(|(low, high)| {
         // As benchstat: the farther end, in percent of the median.
         let reach = (high - figures.median).max(figures.median - low);
@@ -135,14 +135,14 @@ fn percent(relative: f64) -> String {
     format!("{:+.2} %", 100.0 * relative)
 }
 
-fn relative(difference: &Difference) -> String {
+pub(super) fn relative(difference: &Difference) -> String {
     let interval = difference.interval.map_or_else(String::new, |(low, high)| {
         format!(" ({:+.2} to {:+.2})", 100.0 * low, 100.0 * high)
     });
     format!("{}{interval}", percent(difference.relative))
 }
 
-fn judgement(difference: &Difference) -> String {
+pub(super) fn judgement(difference: &Difference) -> String {
     let word = match difference.judgement {
         Judgement::Better => "better",
         Judgement::Worse => "worse",

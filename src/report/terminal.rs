@@ -7,9 +7,11 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::charts::Chart;
+use super::sparkline;
 use crate::archive::filter::Listed;
 use crate::quantity::{self, number};
-use crate::run::manifest::{Summary, Tags};
+use crate::run::manifest::{Energy, Summary, Tags};
 use crate::run::{Brief, Environment, Manifest};
 
 /// The columns of a list.
@@ -46,7 +48,7 @@ fn results(summary: &[Summary]) -> String {
 }
 
 /// One run.
-pub fn show(listed: &Listed, manifest: &Manifest, directory: &str) -> String {
+pub fn show(listed: &Listed, manifest: &Manifest, directory: &str, charts: &[Chart]) -> String {
     let (run, mut text) = (&listed.brief, String::new());
     let mut line = |name: &str, value: &str| {
         if !value.is_empty() {
@@ -58,6 +60,14 @@ pub fn show(listed: &Listed, manifest: &Manifest, directory: &str) -> String {
     line("directory", directory);
     line("state", &state(run, manifest));
     line("verdict", run.verdict.as_ref().map_or("unknown", |verdict| &verdict.label));
+    if let Some(verdict) = &run.verdict {
+        for missing in &verdict.missing {
+            line("", &format!("not known: {missing}"));
+        }
+        for flag in &verdict.reasons {
+            line("", &format!("{}: {}", flag.reason, flag.evidence));
+        }
+    }
     line("started", &local(manifest.started, "%Y-%m-%d %H:%M:%S %:z"));
     if let Some(ended) = manifest.ended {
         line("took", &took(manifest.started, ended));
@@ -109,6 +119,15 @@ pub fn show(listed: &Listed, manifest: &Manifest, directory: &str) -> String {
         text += "\n";
         text += &figures(&manifest.summary);
     }
+    if !manifest.energy.is_empty() {
+        text += "\n";
+        text += &energy(&manifest.energy);
+    }
+    let charts = sparkline::text(charts);
+    if !charts.is_empty() {
+        text += "\n";
+        text += &charts;
+    }
     text
 }
 
@@ -150,6 +169,45 @@ fn state(run: &Brief, manifest: &Manifest) -> String {
         let _ = write!(text, ", {}", manifest.origin);
     }
     text
+}
+
+/// The columns of a table of energy.
+pub(super) const ENERGY: [&str; 9] =
+    ["part", "s", "covered", "J", "mean W", "peak W", "J/token", "above idle", "tokens/s/W"];
+
+/// What a part of a run took, in these columns.
+pub(super) fn energy_row(part: &Energy) -> Vec<String> {
+    let optional = |value: Option<f64>| value.map(number).unwrap_or_default();
+    let name = match part.case.as_str() {
+        "" => part.work.clone(),
+        case => format!("{} of {case}", part.work),
+    };
+    let mut row = vec![name, number(part.seconds), format!("{:.0} %", 100.0 * part.coverage)];
+    match &part.absent {
+        Some(absent) => row.push(absent.clone()),
+        None => row.extend(
+            [
+                part.joules,
+                part.mean_watts,
+                part.peak_watts,
+                part.joules_per_token,
+                part.joules_per_token_above_idle,
+                part.tokens_per_second_per_watt,
+            ]
+            .map(optional),
+        ),
+    }
+    row.resize(ENERGY.len(), String::new());
+    row
+}
+
+fn energy(parts: &[Energy]) -> String {
+    let mut table = plain_table(&ENERGY);
+    for part in parts {
+        table.add_row(energy_row(part));
+    }
+    align_right(&mut table, &[1, 2]);
+    trimmed(&table)
 }
 
 /// The figures of a run as a table.

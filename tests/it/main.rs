@@ -34,6 +34,7 @@ mod program;
 #[cfg(feature = "real-tests")]
 mod real;
 mod record;
+mod report;
 mod rules;
 mod runs;
 mod tidy;

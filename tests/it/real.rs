@@ -15,6 +15,7 @@ mod process;
 mod prometheus;
 mod promtool;
 mod readers;
+mod report;
 mod rules;
 mod statistics;
 mod systemd;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use halo::analyze::Telemetry;
 use halo::archive::campaign as file;
 use halo::archive::export::{self, Export, ExportError};
 use halo::archive::filter::{self, Filter, Listed};
@@ -12,6 +13,7 @@ use halo::cli::record::{self as cli, Action, Asked, Output};
 use halo::import;
 use halo::process::foreground;
 use halo::record::{self, Exit, RecordError, Request, mark, recover};
+use halo::report::record::gather;
 use halo::report::terminal;
 use halo::run::manifest::Tags;
 use serde_json::json;
@@ -19,6 +21,7 @@ use serde_json::json;
 mod campaign;
 mod check;
 mod compare;
+mod report;
 
 /// The exit code of what is refused before anything is done.
 const USAGE: u8 = 2;
@@ -123,6 +126,7 @@ fn act(archive: &Archive, action: Action) -> anyhow::Result<ExitCode> {
             remove(runs, false)
         }
         Action::Prune { keep, is_dry_run } => remove(edit::surplus(archive, keep)?, is_dry_run),
+        Action::Report(asked) => report::report(archive, &asked),
         Action::Export(run, what) => export(&archive.find(&run)?, &what),
         Action::Import(paths, tags) => import(archive, &paths, &tags),
         Action::Verify(runs) => verify(archive, &runs),
@@ -171,7 +175,13 @@ fn show(run: &RunDirectory, output: Output) -> anyhow::Result<ExitCode> {
     let listed = Listed::read(run)?;
     let directory = run.path().display().to_string();
     match output {
-        Output::Text => print(&terminal::show(&listed, &manifest, &directory)),
+        Output::Text => {
+            let telemetry: &dyn Telemetry = run;
+            let described = vec![(listed.run.clone(), manifest.clone(), telemetry)];
+            // What cannot be drawn is shown without pictures; `verify` says what is damaged.
+            let charts = gather(described, None).map(|report| report.charts).unwrap_or_default();
+            print(&terminal::show(&listed, &manifest, &directory, &charts))
+        }
         Output::Json => {
             let mut value = serde_json::to_value(&manifest)?;
             value["run"] = json!(listed.run);

@@ -1,4 +1,4 @@
-//! Statistics against SciPy (`fixtures/stats/make.py`), and by simulation.
+//! Statistics against `SciPy` (`fixtures/stats/make.py`), and by simulation.
 
 use halo::analyze::stats::{
     Method, Pairing, geometric_mean, holm, mann_whitney, mcnemar, median, median_interval, ratio,

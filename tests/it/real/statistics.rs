@@ -1,4 +1,4 @@
-//! What SciPy says of the samples that halo's statistics are held against.
+//! What `SciPy` says of the samples that halo's statistics are held against.
 
 use std::process::Command;
 

@@ -1,0 +1,58 @@
+//! Writes reports.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use halo::analyze::Telemetry;
+use halo::analyze::compare::{self, Named};
+use halo::archive::{Archive, RunDirectory, select};
+use halo::cli::record::{ReportFormat, Reported};
+use halo::report::{markdown, page, record};
+
+use super::{print, tell};
+
+/// Writes a report about runs.
+pub(super) fn report(archive: &Archive, asked: &Reported) -> anyhow::Result<ExitCode> {
+    let mut runs: Vec<RunDirectory> = Vec::new();
+    for word in &asked.runs {
+        runs.extend(select::runs(archive, word)?);
+    }
+    for run in &runs {
+        anyhow::ensure!(
+            run.join("sampling.parquet").exists() || run.manifest()?.sampling.is_none(),
+            "{0}: is unfinished; wait for its end, or `halo-record recover {0}`",
+            run.name()
+        );
+    }
+    let comparison = match runs.len() {
+        0 | 1 => None,
+        _ => {
+            let read = select::read(&runs)?;
+            let named =
+                read.into_iter().map(|run| Named { name: run.name.clone(), runs: vec![run] });
+            let compared = compare::compare(named.collect(), None);
+            compared.inspect_err(|error| tell(&format!("without a difference: {error}"))).ok()
+        }
+    };
+    let mut described = Vec::new();
+    for run in &runs {
+        described.push((run.name().to_owned(), run.manifest()?, run as &dyn Telemetry));
+    }
+    let report = record::gather(described, comparison)?;
+    let text = match asked.format {
+        ReportFormat::Html => page::html(&report),
+        ReportFormat::Md => markdown::markdown(&report),
+        ReportFormat::Json => serde_json::to_string_pretty(&report)? + "\n",
+    };
+    let file = match (&asked.output, asked.format) {
+        (Some(output), _) if output == Path::new("-") => None,
+        (Some(output), _) => Some(output.clone()),
+        (None, ReportFormat::Html) => Some(PathBuf::from(format!("{}.html", runs[0].name()))),
+        (None, _) => None,
+    };
+    let Some(file) = file else { return print(&text) };
+    halo::archive::replace(&file, text.as_bytes()).with_context(|| file.display().to_string())?;
+    tell(&format!("wrote {}", file.display()));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,49 @@
+//! The flags of `halo-record report`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+pub(super) const HELP: &str = "\
+Examples:
+  halo-record report latest                         a file that a browser shows
+  halo-record report before after -o change.html    two runs over each other, and their difference
+  halo-record report latest --format md             tables for an issue
+
+The HTML is one file without scripts and without anything from elsewhere.";
+
+/// The flags of `halo-record report`.
+#[derive(Debug, Args)]
+pub(super) struct Reporting {
+    /// The runs, or words that mean one: a name, a part of it, a tag, latest
+    #[arg(required = true, value_name = "RUN")]
+    pub(super) runs: Vec<String>,
+    /// The format
+    #[arg(long, value_enum, default_value = "html")]
+    pub(super) format: ReportFormat,
+    /// Where to; - is standard output [default: for html RUN.html, else -]
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+/// What a report is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// One file for a browser.
+    Html,
+    /// Markdown.
+    Md,
+    /// For programs.
+    Json,
+}
+
+/// A report that the user wants.
+#[derive(Debug)]
+pub struct Reported {
+    /// The runs, in the user's words.
+    pub runs: Vec<String>,
+    /// What it is written as.
+    pub format: ReportFormat,
+    /// Where to.
+    pub output: Option<PathBuf>,
+}

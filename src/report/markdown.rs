@@ -1,0 +1,116 @@
+//! A report as Markdown, with tables as GitHub writes them.
+
+use std::fmt::Write;
+
+use super::compare;
+use super::record::{Recorded, Report};
+use super::terminal::{ENERGY, energy_row};
+use crate::analyze::compare::Comparison;
+use crate::quantity::number;
+
+/// The whole text.
+pub fn markdown(report: &Report) -> String {
+    let mut text = String::new();
+    for (index, run) in report.runs.iter().enumerate() {
+        of_run(&mut text, run, (report.runs.len() > 1).then_some(index));
+    }
+    if let Some(comparison) = &report.comparison {
+        of_comparison(&mut text, comparison);
+    }
+    text
+}
+
+/// A text that begins no column and no line of its own.
+fn cell(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ").replace('<', "&lt;")
+}
+
+fn table(text: &mut String, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+    let _ = writeln!(text, "| {} |", head.join(" | "));
+    let _ = writeln!(text, "|{}", "---|".repeat(head.len()));
+    for row in rows {
+        let row: Vec<String> = row.iter().map(|text| cell(text)).collect();
+        let _ = writeln!(text, "| {} |", row.join(" | "));
+    }
+    text.push('\n');
+}
+
+fn of_run(text: &mut String, run: &Recorded, index: Option<usize>) {
+    let manifest = &run.manifest;
+    let letter = index.map_or_else(String::new, |index| format!("{} ", compare::letter(index)));
+    let label = manifest.verdict.as_ref().map_or("unknown", |verdict| &verdict.label);
+    let _ = writeln!(text, "## {letter}{}\n\nVerdict: **{label}**\n", cell(&run.run));
+    if let Some(verdict) = &manifest.verdict {
+        for missing in &verdict.missing {
+            let _ = writeln!(text, "- not known: {}", cell(missing));
+        }
+        for flag in &verdict.reasons {
+            let _ = writeln!(text, "- **{}**: {}", cell(&flag.reason), cell(&flag.evidence));
+        }
+        if !(verdict.missing.is_empty() && verdict.reasons.is_empty()) {
+            text.push('\n');
+        }
+    }
+    let _ = writeln!(text, "    {}\n", manifest.command.asked.join(" ").replace('\n', " "));
+    if !manifest.summary.is_empty() {
+        let head = ["task", "case", "metric", "mean", "±", "n", "unit"];
+        let rows = manifest.summary.iter().map(|figure| {
+            vec![
+                figure.task.clone(),
+                figure.case.clone(),
+                figure.metric.clone(),
+                number(figure.mean),
+                figure.standard_deviation.map(number).unwrap_or_default(),
+                figure.repetitions.map(|count| count.to_string()).unwrap_or_default(),
+                figure.unit.clone(),
+            ]
+        });
+        table(text, &head, rows);
+    }
+    if !manifest.energy.is_empty() {
+        table(text, &ENERGY, manifest.energy.iter().map(energy_row));
+        let _ = writeln!(text, "Energy from {}.\n", cell(&manifest.energy[0].source));
+    }
+}
+
+fn of_comparison(text: &mut String, comparison: &Comparison) {
+    let _ = writeln!(text, "## Difference\n");
+    let doubts =
+        comparison.doubts.iter().map(|doubt| format!("**not comparable**: {}", cell(doubt)));
+    let others = comparison.remarks.iter().chain(&comparison.unpaired).map(|line| cell(line));
+    for line in doubts.chain(others) {
+        let _ = writeln!(text, "- {line}");
+    }
+    text.push('\n');
+    let mut head = vec!["cell".to_owned(), "metric".to_owned()];
+    for index in 0..comparison.sides.len() {
+        head.push(compare::letter(index));
+        if index > 0 {
+            head.extend(["against A".to_owned(), "is".to_owned()]);
+        }
+    }
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    let rows = comparison.rows.iter().map(|row| {
+        let mut cells = vec![compare::name(row), format!("{} {}", row.metric, row.unit)];
+        for (index, figures) in row.figures.iter().enumerate() {
+            cells.push(figures.as_ref().map(compare::figures).unwrap_or_default());
+            if index > 0 {
+                let difference = row.differences[index - 1].as_ref();
+                cells.push(difference.map(compare::relative).unwrap_or_default());
+                cells.push(difference.map(compare::judgement).unwrap_or_default());
+            }
+        }
+        cells
+    });
+    table(text, &head, rows);
+    if !comparison.changes.is_empty() {
+        let letters: Vec<String> = (0..comparison.sides.len()).map(compare::letter).collect();
+        let head: Vec<&str> =
+            std::iter::once("what differs").chain(letters.iter().map(String::as_str)).collect();
+        let rows = comparison.changes.iter().map(|change| {
+            let values = change.values.iter().map(|values| values.join("; "));
+            std::iter::once(change.name.clone()).chain(values).collect()
+        });
+        table(text, &head, rows);
+    }
+}
