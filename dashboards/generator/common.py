@@ -267,7 +267,6 @@ def joules_over_time(number, links):
         [g.query("halo:llama_joules_per_token:avg1m{§}", "{{instance}} {{phase}}")],
         minimum=0,
         no_value="No tokens, or no power, or the shipped rules are not loaded",
-        show_points="always",
         links=links,
     )
 
@@ -297,7 +296,7 @@ def firing_alerts(number, links):
         number,
         "Firing alerts",
         "What fires now. docs/alerts.md says what each means and what to do.",
-        "short",
+        "string",
         [
             g.query(
                 'max by (alertname, severity, instance, limiter, check, source, limit, sensor) '

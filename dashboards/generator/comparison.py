@@ -2,7 +2,7 @@
 
 from . import grafana as g
 from .common import *
-from .runs import COLOURED, RUN, STATE_COLOURS, VERDICT_COLOURS, history_variable
+from .runs import COLOURED, RUN, STATE_COLOURS, VERDICT_COLOURS, history_variable, latest
 
 DESCRIPTION = (
     "Runs laid one above the other from their starts: A at its own time, the others shifted to it. "
@@ -20,13 +20,6 @@ def ever(selector):
     newer run must be found while an older one is looked at."""
     before = f"last_over_time({selector}[$history:5m])"
     return f"({before} or last_over_time({selector}[$history:5m] offset -$history))"
-
-
-def ever_latest(matchers):
-    """Every run once, before and after."""
-    seen = f"max_over_time(timestamp(halo_run_info{{{matchers}}})[$history:5m])"
-    after = f"max_over_time(timestamp(halo_run_info{{{matchers}}})[$history:5m] offset -$history)"
-    return f"topk by ({RUN}) (1, {after} or {seen})"
 
 
 def run_of(slot, more=""):
@@ -49,12 +42,12 @@ def start_of(slot):
 
 
 def run_variable(slot):
-    runs = ever_latest("§")
+    runs = latest("§", ever)
     if slot != "a":
         others = SLOTS[: SLOTS.index(slot)]
         names = "|".join(f"$run_{one}" for one in others)
         excluded = f'run!~"{names}"'
-        runs = ever_latest(f"§,{excluded}")
+        runs = latest(f"§,{excluded}", ever)
     named = f'label_replace({runs}, "day", "$1", "run", "([0-9]+T[0-9]+).*")'
     listed = f'max by (choice, run) (label_join({named}, "choice", " ", "day", "name"))'
     if slot in "cd":
@@ -118,7 +111,7 @@ def slots_table():
     labels = f"slot, {RUN}, name, tool, model, backend, state, verdict"
 
     def info(slot):
-        return f'label_replace({ever_latest(run_of(slot))}, "slot", "{slot.upper()}", "", "")'
+        return f'label_replace({latest(run_of(slot), ever)}, "slot", "{slot.upper()}", "", "")'
 
     def time(slot, end):
         value = f"1000 * {ever(f'halo_run_{end}_timestamp_seconds{{{run_of(slot)}}}')}"
@@ -148,13 +141,14 @@ def slots_table():
         1,
         "The runs",
         "What is compared. A click on a run sets the time to it, which is how A comes into sight.",
-        "short",
+        "string",
         [query("start"), query("end")],
         transformations=[
             g.merge(),
             *g.columns(
                 {
                     "slot": " ",
+                    "Value": "Start",
                     "Value #A": "Start",
                     "Value #B": "End",
                     "name": "Name",
@@ -171,7 +165,7 @@ def slots_table():
         overrides=[
             g.named(" ", custom__width=40),
             g.named("Start", unit="dateTimeAsIso", custom__minWidth=160),
-            g.named("End", unit="dateTimeAsIso", custom__hidden=True),
+            g.named("End", unit="dateTimeAsIso", custom__minWidth=160),
             g.named("State", mappings=STATE_COLOURS, custom__cellOptions=COLOURED),
             g.named("Verdict", mappings=VERDICT_COLOURS, custom__cellOptions=COLOURED),
             g.named("Name", links=links),
@@ -184,28 +178,28 @@ def slots_table():
 
 
 def results_table():
-    labels = "task, case, metric, unit"
-
     def result(slot):
-        return f"max by ({labels}) ({ever(f'halo_run_result{{{run_of(slot)}}}')})"
+        return f"max by (task, case, metric, unit) ({ever(f'halo_run_result{{{run_of(slot)}}}')})"
 
-    differences = [
-        g.query(f"{result(slot)} / {result('a')} - 1", table=True) for slot in SLOTS[1:]
+    each = [g.slot(slot.upper(), result(slot)) for slot in SLOTS]
+    each += [
+        g.slot(f"{slot.upper()} to A", f"{result(slot)} / {result('a')} - 1") for slot in SLOTS[1:]
     ]
-    names = {"task": "Task", "case": "Case", "metric": "Metric", "unit": "Unit"}
-    names.update({f"Value #{slot.upper()}": slot.upper() for slot in SLOTS})
-    names.update({"Value #E": "B to A", "Value #F": "C to A", "Value #G": "D to A"})
-    percent = {"unit": "percentunit", "decimals": 1}
+    joined = f'label_join({" or ".join(each)}, "what", " ", "task", "case", "metric", "unit")'
+    differences = ["B to A", "C to A", "D to A"]
     return g.table(
         2,
         "Results",
-        "Means over the repetitions, and the difference to A: +10 % is a tenth more than A. Whether "
+        "Means over the repetitions, and the difference to A: 10 % is a tenth more than A. Whether "
         "more is better depends on the metric. halo-record compare says whether it is more than "
         "noise.",
         "short",
-        [*[g.query(result(slot), table=True) for slot in SLOTS], *differences],
-        transformations=[g.merge(), *g.columns(names)],
-        overrides=[g.named(one, **percent) for one in ["B to A", "C to A", "D to A"]],
+        [g.query(f"max by (what, slot) ({joined})", table=True)],
+        transformations=g.matrix("Result", ["A", "B", "C", "D", *differences]),
+        overrides=[
+            g.named("Result", custom__minWidth=300),
+            *[g.named(one, unit="percentunit", decimals=1) for one in differences],
+        ],
         decimals=2,
         no_value="These runs have no results",
         links=[see("Results over time", "runs", 2)],
@@ -234,23 +228,20 @@ def conditions_table():
         ("Settings to mend", "max", "sum by (job, instance) (1 - halo_tuning_check{§}{shift})"),
     ]
 
-    def of_slot(slot):
-        each = []
+    each = []
+    for slot in SLOTS:
         for what, operation, expression in conditions:
             moments = during(slot, expression.replace("{shift}", shift(slot)))
             value = f"{operation}_over_time(({moments})[$__range:15s])"
-            each.append(f'label_replace({value}, "what", "{what}", "", "")')
-        return g.query(f"max by (what) ({' or '.join(each)})", table=True)
-
-    names = {"what": "Condition"}
-    names.update({f"Value #{slot.upper()}": slot.upper() for slot in SLOTS})
+            named = f'label_replace({value}, "what", "{what}", "", "")'
+            each.append(f"({g.slot(slot.upper(), named)})")
     return g.table(
         3,
         "Conditions",
         "What each run ran under, as far as the time shown covers it.",
         "short",
-        [of_slot(slot) for slot in SLOTS],
-        transformations=[g.merge(), *g.columns(names)],
+        [g.query(f"max by (what, slot) ({' or '.join(each)})", table=True)],
+        transformations=g.matrix("Condition", ["A", "B", "C", "D"]),
         overrides=[g.named("Condition", custom__minWidth=260)],
         decimals=1,
         sort=[{"desc": False, "displayName": "Condition"}],
@@ -288,7 +279,7 @@ def settings_table():
         "Settings that differ between A and B",
         "Settings, kernel, BIOS and processor that were not the same while the runs lasted, where "
         "both are known. An export has numeric settings alone.",
-        "short",
+        "string",
         [differing("a", "b"), differing("b", "a")],
         transformations=[g.merge(), *g.columns({"setting": "Setting", "a": "A", "b": "B"})],
         no_value="No difference known",
@@ -311,7 +302,7 @@ def words_table(number, title, description, family, key, word, no_value, links):
         number,
         title,
         description,
-        "short",
+        "string",
         [of_slot(slot) for slot in SLOTS],
         transformations=[g.merge(), *g.columns(names)],
         no_value=no_value,

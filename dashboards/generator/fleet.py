@@ -29,7 +29,7 @@ def machines():
     titles = [
         "Up", "Alerts", "Limiter", "Power", "Hottest", "GTT", "Decode", "To mend", "Recording"
     ]
-    names = {"instance": "Machine", "job": "Job"}
+    names = {"instance": "Machine", "job": "Job", "Value": "Up"}
     names.update({f"Value #{'ABCDEFGHI'[i]}": title for i, title in enumerate(titles)})
     coloured = {"type": "color-text"}
     gauge = {"mode": "basic", "type": "gauge", "valueDisplayMode": "text"}
@@ -44,15 +44,17 @@ def machines():
         transformations=[g.merge(), *g.columns(names)],
         overrides=[
             g.named("Machine", custom__minWidth=150, links=[see_machine()]),
-            g.named("Up", mappings=YES_NO, custom__cellOptions=coloured),
-            g.named("Alerts", thresholds=COUNT_COLOURS, custom__cellOptions=coloured),
+            g.named("Job", custom__width=70),
+            g.named("Up", mappings=YES_NO, custom__cellOptions=coloured, custom__width=60),
+            g.named("Alerts", thresholds=COUNT_COLOURS, custom__cellOptions=coloured,
+                    custom__width=70),
             g.named("Limiter", unit="percentunit", decimals=0, thresholds=SHARE_COLOURS, min=0,
-                    max=1, custom__cellOptions=gauge),
-            g.named("Power", unit="watt", decimals=1),
+                    max=1, custom__cellOptions=gauge, custom__width=130),
+            g.named("Power", unit="watt", decimals=1, custom__width=90),
             g.named("Hottest", unit="celsius", decimals=0, thresholds=HEAT_COLOURS,
-                    custom__cellOptions=coloured),
+                    custom__cellOptions=coloured, custom__width=80),
             g.named("GTT", unit="percentunit", decimals=0, thresholds=FULL_COLOURS, min=0, max=1,
-                    custom__cellOptions=gauge),
+                    custom__cellOptions=gauge, custom__width=130),
             g.named("Decode", unit="suffix: tok/s", decimals=1),
             g.named("To mend", thresholds=COUNT_COLOURS, custom__cellOptions=coloured),
         ],
@@ -107,7 +109,6 @@ def build():
                  "suffix: J/tok",
                  'max by (instance) (halo:llama_joules_per_token:avg1m{§,phase="decode"})',
                  [see("Energy per token", "llama", 11)], minimum=0,
-                 show_points="always",
                  no_value="No tokens, or no power, or the shipped rules are not loaded"))),
             g.row(100, "Hardware and software"),
             (8, (24, g.table(
@@ -115,7 +116,7 @@ def build():
                 "Graphics and neural processors",
                 "What each machine has: the graphics processors with firmware and table, and the "
                 "neural processing units.",
-                "short",
+                "string",
                 [g.query("max by (instance, gpu, name, gfx, device_id, revision, vbios, "
                          "gpu_metrics) (halo_gpu_info{§gpu})", table=True),
                  g.query('max by (instance, gpu, name, vbios) (label_replace(label_replace('
@@ -161,7 +162,7 @@ def build():
                 "Failing sources",
                 "Sources, or single files of them, that cannot be read, and why. permission is what "
                 "only root may read.",
-                "short",
+                "string",
                 [g.query("max by (instance, source, reason) (halo_source_failure{§})", table=True)],
                 transformations=g.columns(
                     {"instance": "Machine", "source": "Source", "reason": "Reason"}),
@@ -209,7 +210,7 @@ def build():
                  15,
                  "Versions of halo",
                  "Which halo runs where, and since when.",
-                 "short",
+                 "string",
                  [g.query("max by (instance, version, revision) (halo_build_info{§})", table=True),
                   g.query('1000 * max by (instance) '
                           '(process_start_time_seconds{§,job=~"halo.*"})', table=True)],

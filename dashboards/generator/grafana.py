@@ -225,6 +225,9 @@ def table(number, title, description, unit, queries, **more):
         "showHeader": True,
         "sortBy": more.get("sort", []),
     }
+    # The text for a panel without data would stand in every empty cell, too.
+    empty_cell = override("byRegexp", "/.*/", noValue=" ")
+    more["overrides"] = [empty_cell, *more.get("overrides", [])]
     return panel("table", number, title, description, unit, queries, options, custom, **more)
 
 
@@ -248,6 +251,25 @@ def columns(names):
             },
         },
     ]
+
+
+def matrix(title, order):
+    """One row a label `what`, one column a label `slot`, of a single query. Several queries would
+    lose the names of their columns where all but one are empty."""
+    header = "what\\slot"
+    names = {header: title, **{one: one for one in order}}
+    grouping = {
+        "columnField": "slot",
+        "emptyValue": "null",
+        "rowField": "what",
+        "valueField": "Value",
+    }
+    return [{"id": "groupingToMatrix", "options": grouping}, *columns(names)]
+
+
+def slot(name, expression):
+    """Values for one column of a matrix."""
+    return f'label_replace({expression}, "slot", "{name}", "", "")'
 
 
 def row(number, title):

@@ -29,7 +29,6 @@ def ratio(number, title, description, above, below, no_value, links):
         [g.query(f"{increase(above)} / ({below} > 0)", NAME)],
         minimum=0,
         maximum=1,
-        show_points="always",
         no_value=no_value,
         links=links,
     )
@@ -63,6 +62,7 @@ def build():
         DESCRIPTION,
         [
             *machine_variables(),
+            gpu_variable(),
             g.variable(
                 "server", "server", "label_values(halo_llama_up{§}, server)", "The llama-servers.",
                 all_value=".*",
@@ -99,7 +99,7 @@ def build():
                  "Models",
                  "What is loaded, by which build of llama.cpp, and how many tokens of context a "
                  "slot has.",
-                 "short",
+                 "string",
                  [g.query(f"max by (instance, server, model, build, context) "
                           f"({of('halo_llama_model_info')})", table=True),
                   g.query('max by (instance, server) (halo_llama_up{§,server=~"$server"})',
@@ -107,6 +107,7 @@ def build():
                  transformations=[g.merge(), *g.columns({
                      "instance": "Machine",
                      "server": "Server",
+                     "Value": "Answers",
                      "Value #B": "Answers",
                      "model": "Model",
                      "context": "Context",
@@ -145,7 +146,6 @@ def build():
                                       custom__axisLabel="prompt", custom__fillOpacity=0)],
                 axis="generated",
                 minimum=0,
-                show_points="always",
                 no_value="No request ended in this time",
                 links=causes,
             )),
@@ -159,7 +159,6 @@ def build():
                           f"+ {increase('halo_llama_prompt_tokens_total')}) "
                           f"/ ({increase('halo_llama_decodes_total')} > 0)", NAME)],
                  minimum=0,
-                 show_points="always",
                  no_value="No batch was computed in this time",
                  links=[see("Requests", "llama", 8)],
              ))),
@@ -186,7 +185,6 @@ def build():
                  minimum=0,
                  maximum=1,
                  thresholds=FULL_COLOURS,
-                 show_points="always",
                  no_value="No slot works, or the server does not tell (builds before b9713)",
                  links=[see("Memory and pressure", "tuning", 7)],
              ))),
@@ -217,7 +215,6 @@ def build():
                  [g.query("halo:llama_tokens_per_second_per_watt:avg1m{§}",
                           "{{instance}} {{phase}}")],
                  minimum=0,
-                 show_points="always",
                  no_value="No tokens, or no power, or the shipped rules are not loaded",
                  links=[see("Limits now", "power", 9)],
              ))),
@@ -228,7 +225,7 @@ def build():
                 "Memory that processes hold; what several share counts for each. The source "
                 "process_gpu is off by default.",
                 "bytes",
-                [g.query("halo_process_gpu_memory_bytes{§}",
+                [g.query("halo_process_gpu_memory_bytes{§gpu}",
                          "{{instance}} {{comm}} {{pid}} {{pool}}")],
                 minimum=0,
                 no_value="Not collected: --collector.process_gpu switches it on",
@@ -239,7 +236,7 @@ def build():
                  "Engines of the GPU by process",
                  "Share of time that engines worked for a process; compute of ROCm is not in it.",
                  "percentunit",
-                 [g.query("rate(halo_process_gpu_seconds_total{§}[$__rate_interval])",
+                 [g.query("rate(halo_process_gpu_seconds_total{§gpu}[$__rate_interval])",
                           "{{instance}} {{comm}} {{pid}} {{engine}}")],
                  minimum=0,
                  no_value="Not collected: --collector.process_gpu switches it on",

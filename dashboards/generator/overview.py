@@ -172,7 +172,7 @@ def active_runs():
         21,
         "Runs being recorded",
         "What halo-record measures now on these machines.",
-        "short",
+        "string",
         [
             g.query(
                 "max by (instance, run, name, kind, tool, model, backend) (halo_run_info{§} "

@@ -32,37 +32,26 @@ def engaged():
 
 
 def limits_now():
-    of_limit = "max by (instance, limit) (%s{§})"
+    def column(name, expression):
+        values = f'label_join({expression}, "what", " ", "instance", "limit")'
+        return g.slot(name, f"max by (what) ({values})")
+
+    value, limit = "halo_power_limit_value_watts{§}", "halo_power_limit_watts{§}"
+    every = [
+        column("Enforced", limit),
+        column("Value", value),
+        column("Requested", "halo_power_limit_requested_watts{§}"),
+        column("Used", f"{value} / {limit}"),
+    ]
     return g.table(
         9,
         "Limits now",
-        "enforced: what firmware enforces. value: what it holds against that. requested: what "
+        "Enforced: what firmware enforces. Value: what it holds against that. Requested: what "
         "[power.requested] in halo.toml says that you asked for. Firmware that enforces less than "
         "requested took it back: after a resume, on battery, with another profile.",
         "watt",
-        [
-            g.query(of_limit % "halo_power_limit_watts", table=True),
-            g.query(of_limit % "halo_power_limit_value_watts", table=True),
-            g.query(of_limit % "halo_power_limit_requested_watts", table=True),
-            g.query(
-                "max by (instance, limit) "
-                "(halo_power_limit_value_watts{§} / halo_power_limit_watts{§})",
-                table=True,
-            ),
-        ],
-        transformations=[
-            g.merge(),
-            *g.columns(
-                {
-                    "instance": "Machine",
-                    "limit": "Limit",
-                    "Value #A": "Enforced",
-                    "Value #B": "Value",
-                    "Value #C": "Requested",
-                    "Value #D": "Used",
-                }
-            ),
-        ],
+        [g.query(" or ".join(every), table=True)],
+        transformations=g.matrix("Limit", ["Enforced", "Value", "Requested", "Used"]),
         overrides=[
             g.named(
                 "Used",

@@ -14,6 +14,7 @@ FILTER = (
 )
 TAG = '§,key=~"$tag",value=~"$tag_value"'
 RUN = "job, instance, run"
+NAME_OF_SERIES = '"instance", "model", "backend", "case", "metric"'
 INFO = "instance, run, campaign, kind, name, tool, model, backend, state, verdict"
 
 
@@ -33,10 +34,12 @@ def past(selector):
     return f"last_over_time({selector}[$history:5m])"
 
 
-def latest():
-    """Every run once: its labels change while it lasts, and the last ones count."""
-    seen = "max_over_time(timestamp(halo_run_info{§})[$history:5m])"
-    return f"topk by ({RUN}) (1, {seen})"
+def latest(matchers, ever=past):
+    """Every run once: its labels change when it ends, and those of its end count."""
+    ended = ever(f'halo_run_info{{{matchers},state!="running"}}')
+    judged = ever(f'halo_run_info{{{matchers},verdict!="unknown"}}')
+    every = ever(f"halo_run_info{{{matchers}}}")
+    return f"topk by ({RUN}) (1, 3 * {judged} or 2 * {ended} or {every})"
 
 
 def chosen():
@@ -44,7 +47,7 @@ def chosen():
     then does the empty label match."""
     tagged = f"{past(f'halo_run_tag_info{{{TAG}}}')} or {past(f'halo_run_info{{{TAG}}}')}"
     return (
-        f"({latest()} and {past(f'halo_run_info{{{FILTER}}}')} and on ({RUN}) ({tagged}))"
+        f"({latest('§')} and {past(f'halo_run_info{{{FILTER}}}')} and on ({RUN}) ({tagged}))"
     )
 
 
@@ -99,7 +102,7 @@ def runs_table():
         "Every run that the filters leave. A click on a run leads to its comparison with others, or "
         "to the machine at that time. verdict: clean, flagged for a reason, or unknown where "
         "evidence is missing.",
-        "short",
+        "string",
         [
             g.query(with_labels(time_of("start")), table=True),
             g.query(with_labels(time_of("end")), table=True),
@@ -111,6 +114,7 @@ def runs_table():
             g.merge(),
             *g.columns(
                 {
+                    "Value": "Start",
                     "Value #A": "Start",
                     "Value #B": "End",
                     "Value #C": "Lasted",
@@ -129,7 +133,7 @@ def runs_table():
         ],
         overrides=[
             g.named("Start", unit="dateTimeAsIso", custom__minWidth=160),
-            g.named("End", unit="dateTimeAsIso", custom__hidden=True),
+            g.named("End", unit="dateTimeAsIso", custom__minWidth=160),
             g.named("Lasted", unit="ms", decimals=1),
             g.named("State", mappings=STATE_COLOURS, custom__cellOptions=COLOURED),
             g.named("Verdict", mappings=VERDICT_COLOURS, custom__cellOptions=COLOURED),
@@ -147,50 +151,46 @@ def results(matchers):
     return past(f'halo_run_result{{§,metric=~"$metric",case=~"$case",{matchers}}}')
 
 
-def over_time(number, title, description, unit, matchers, no_value, **more):
+def over_time(number, title, description, unit, matchers, no_value):
     """Results as points at the start of their runs. The first query has the values, the second
     the times, with the same labels."""
-    labels = "instance, model, backend, task, case, metric, unit, run"
     info = f"group_left (model, backend) (0 * {chosen()})"
-    values = f"max by ({labels}) ({results(matchers)} + on ({RUN}) {info})"
-    times = (
-        f"max by ({labels}) (0 * {results(matchers)} + on ({RUN}) {info} "
-        f"+ on ({RUN}) group_left () ({time_of('start')}))"
-    )
+
+    def series(expression):
+        joined = f'label_join({expression}, "series", " ", {NAME_OF_SERIES})'
+        return g.query(f"max by (series, run) ({joined})", table=True)
+
+    found = results(matchers)
+    times = f"+ on ({RUN}) group_left () ({time_of('start')})"
     transformations = [
         g.merge(),
         {
-            "id": "organize",
+            "id": "groupingToMatrix",
             "options": {
-                "excludeByName": {"Time": True, "unit": True, "run": True, "task": True},
-                "includeByName": {},
-                "indexByName": {},
-                "renameByName": {"Value #A": " ", "Value #B": "start"},
+                "columnField": "series",
+                "emptyValue": "null",
+                "rowField": "Value #B",
+                "valueField": "Value #A",
             },
         },
         {
             "id": "convertFieldType",
             "options": {
-                "conversions": [{"destinationType": "time", "targetField": "start"}],
+                "conversions": [{"destinationType": "time", "targetField": "Value #B\\series"}],
                 "fields": {},
             },
         },
-        {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": "start"}]}},
-        {
-            "id": "partitionByValues",
-            "options": {
-                "fields": ["instance", "model", "backend", "case", "metric"],
-                "keepFields": False,
-                "naming": {"asLabels": True},
-            },
-        },
+        {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": "Value #B\\series"}]}},
     ]
     panel = g.time_series(
         number,
         title,
         description,
         unit,
-        [g.query(values, table=True), g.query(times, table=True)],
+        [
+            series(f"{found} + on ({RUN}) {info}"),
+            series(f"(0 * {found} + on ({RUN}) {info}) {times}"),
+        ],
         transformations=transformations,
         show_points="always",
         point_size=8,
@@ -198,11 +198,7 @@ def over_time(number, title, description, unit, matchers, no_value, **more):
         fill=0,
         no_value=no_value,
         links=[see("Compare runs", "run-comparison")],
-        **more,
     )
-    name = " ".join(f"${{__field.labels.{one}}}" for one in
-                    ["instance", "model", "backend", "case", "metric"])
-    panel["fieldConfig"]["defaults"]["displayName"] = name
     panel["fieldConfig"]["defaults"]["custom"]["scaleDistribution"] = {"log": 2, "type": "log"}
     return panel
 
@@ -254,7 +250,7 @@ def build():
                 4,
                 "Why runs are flagged",
                 "The reasons of the verdict of each run that the filters leave.",
-                "short",
+                "string",
                 [g.query(f"max by (instance, run, name, reason) ({past('halo_run_flag_info{§}')} "
                          f"+ on ({RUN}) group_left (name) (0 * {chosen()}))", table=True)],
                 transformations=g.columns(

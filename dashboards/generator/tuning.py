@@ -29,6 +29,9 @@ CHECK_OF_SETTING = [
 ]
 
 
+WRAPPED = {"type": "auto", "wrapText": True}
+
+
 def checks():
     """The checks of docs/tuning.md: name, what it should be, how to set it."""
     rows = re.findall(
@@ -92,7 +95,7 @@ def build():
     return dashboard(
         "tuning",
         DESCRIPTION,
-        machine_variables(),
+        [*machine_variables(), gpu_variable()],
         g.place(
             g.row(100, "Settings"),
             (5, (4, g.stat(
@@ -123,7 +126,7 @@ def build():
                  4,
                  "Machine",
                  "Kernel, system, processor and firmware, and the graphics processor.",
-                 "short",
+                 "string",
                  [g.query("max by (instance, kernel, os, cpu, board, bios) (halo_host_info{§})",
                           table=True)],
                  transformations=g.columns({
@@ -142,7 +145,7 @@ def build():
                 "Checks",
                 "Every check: what the setting is, what it should be, and what sets it. What cannot "
                 "be told is left out. docs/tuning.md says why each should be so.",
-                "short",
+                "string",
                 [g.query(current(), table=True),
                  g.query("max by (instance, check, group) (halo_tuning_check{§})", table=True),
                  g.query('label_replace(max by (instance, check) (halo_tuning_check{§}), '
@@ -159,13 +162,14 @@ def build():
                     "how": "Set with",
                 })],
                 overrides=[
-                    g.named("Passes", mappings=YES_NO, custom__width=80,
+                    g.named("Passes", mappings=YES_NO, custom__width=110,
                             custom__cellOptions={"type": "color-background", "mode": "basic"}),
                     g.named("Group", custom__width=90),
                     g.named("Machine", custom__width=150),
                     g.named("Check", custom__width=230),
-                    g.named("Should be", mappings=texts(1)),
-                    g.named("Set with", mappings=texts(2)),
+                    g.named("Is", unit="string"),
+                    g.named("Should be", mappings=texts(1), custom__cellOptions=WRAPPED),
+                    g.named("Set with", mappings=texts(2), custom__cellOptions=WRAPPED),
                 ],
                 filterable=True,
                 sort=[{"desc": False, "displayName": "Passes"}],
@@ -204,7 +208,7 @@ def build():
                  "Numbers that changed",
                  "Numeric settings that changed in the time shown: how often, and what they are "
                  "now.",
-                 "short",
+                 "string",
                  [g.query("max by (instance, setting) "
                           "(changes(halo_tuning_value{§}[$__range]) > 0)", table=True),
                   g.query("max by (instance, setting) (halo_tuning_value{§} "
@@ -215,7 +219,7 @@ def build():
                      "Value #A": "Changes",
                      "Value #B": "Is now",
                  })],
-                 overrides=[g.named("Is now", unit="none")],
+                 overrides=[g.named("Changes", unit="none"), g.named("Is now", unit="none")],
                  no_value="No number changed",
                  links=[see("Checks", "tuning", 3)],
              ))),
