@@ -343,10 +343,10 @@ def build():
                 minimum=0)),
              (12, overlay(
                  13, "Strongest limiter",
-                 "The largest share of the last minute that a limiter was engaged, from firmware's "
+                 "The largest share of time that a limiter was engaged, from firmware's "
                  "counters, because recording rules do not reach back to a run that is filled in.",
                  "percentunit",
-                 "max by (job, instance) (clamp_max(rate(halo_throttle_residency_total{§}[1m]"
+                 "max by (job, instance) (clamp_max(rate(halo_throttle_residency_total{§}[$__rate_interval]"
                  "{shift}) / 1000, 1))", to_power, minimum=0, maximum=1))),
             (10, (12, overlay(
                 14, "Decode", "Generated tokens per second of llama-servers while each run lasted. "

@@ -216,7 +216,7 @@ def build():
         [
             *machine_variables("halo_run_info"),
             history_variable(),
-            filter_variable("kind", "kind", "What the runs are: benchmark, run, …"),
+            filter_variable("kind", "kind", "What the runs are, as benchmark or run."),
             filter_variable("tool", "tool", "What measured."),
             filter_variable("model", "model", "The model that was measured."),
             filter_variable("backend", "backend", "What computed."),
@@ -225,7 +225,7 @@ def build():
             filter_variable("tag_value", "its value", "The value of that tag.", "halo_run_tag_info",
                             "value", ',key=~"$tag"'),
             filter_variable("metric", "metric", "What was measured.", "halo_run_result"),
-            filter_variable("case", "case", "In which case: pp512, tg128, …", "halo_run_result"),
+            filter_variable("case", "case", "In which case, as pp512 or tg128.", "halo_run_result"),
         ],
         g.place(
             (12, (24, runs_table())),

@@ -13,6 +13,7 @@ mod catalogue;
 mod cli;
 mod config;
 mod damage;
+mod dashboards;
 mod documents;
 mod fitness;
 mod gpu_metrics;

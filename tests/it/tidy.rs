@@ -170,9 +170,10 @@ fn files_that_documents_name_exist() {
     let texts = files("docs", "md").into_iter().chain([("README.md".to_owned(), readme)]);
     for (file, text) in texts {
         for quoted in text.split('`').skip(1).step_by(2) {
-            let is_path = ["src/", "tests/", "docs/", "configs/", "benches/", ".ci/"]
-                .iter()
-                .any(|start| quoted.starts_with(start));
+            let is_path =
+                ["src/", "tests/", "docs/", "configs/", "benches/", "dashboards/", ".ci/"]
+                    .iter()
+                    .any(|start| quoted.starts_with(start));
             let is_pattern = quoted.contains(['*', '<', ' ', 'N', '{']);
             if is_path && !is_pattern {
                 assert!(repository().join(quoted).exists(), "{file} names {quoted}");
