@@ -92,6 +92,8 @@ def overlay(number, title, description, unit, expression, links, **more):
         g.of_query(slot.upper(), color={"fixedColor": SLOT_COLOURS[slot], "mode": "fixed"})
         for slot in SLOTS
     ]
+    # Seen below the others where they coincide.
+    overrides.append(g.of_query("A", custom__lineWidth=3))
     return g.time_series(
         number,
         title,
@@ -324,11 +326,7 @@ def build():
         ],
         g.place(
             (6, (24, slots_table())),
-            (8, (14, results_table()),
-             (10, words_table(
-                 5, "Why they are flagged",
-                 "The reasons of the verdicts. A column that has a reason alone differs there.",
-                 "halo_run_flag_info", "reason", "reason", "No run is flagged", to_power))),
+            (7, (24, results_table())),
             (10, (12, overlay(
                 10, "Power of the socket", "Power of the whole chip while each run lasted.", "watt",
                 'max by (job, instance) (halo_power_watts{§,domain="socket"}{shift})', to_power,
@@ -359,9 +357,14 @@ def build():
                  "sum by (job, instance) (halo_llama_prompt_tokens_per_second{§}{shift})",
                  to_llama, minimum=0))),
             (10, (12, conditions_table()), (12, settings_table())),
-            (8, (24, words_table(
-                6, "Tags", "What the runs were tagged with.", "halo_run_tag_info", "key", "value",
-                "No run has a tag", [see("All runs", "runs", 5)]))),
+            (8, (12, words_table(
+                5, "Why they are flagged",
+                "The reasons of the verdicts. A reason that stands in one column alone is a "
+                "difference.",
+                "halo_run_flag_info", "reason", "reason", "No run is flagged", to_power)),
+             (12, words_table(
+                 6, "Tags", "What the runs were tagged with.", "halo_run_tag_info", "key", "value",
+                 "No run has a tag", [see("All runs", "runs", 5)]))),
         ),
         time="now-1h",
         refresh="",

@@ -203,7 +203,7 @@ def build():
         [*machine_variables(), gpu_variable()],
         g.place(
             g.row(100, "Healthy?"),
-            (5, *[(3, one) for one in health()]),
+            *[(4, *[(6, one) for one in line]) for line in (health()[:4], health()[4:])],
             g.row(101, "Capped?"),
             (9, (12, power_over_time(9, caps)),
              (12, temperature_over_time(10, [see("What heat did", "power", 12)]))),

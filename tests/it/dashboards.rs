@@ -5,6 +5,7 @@ mod families;
 mod form;
 mod links;
 pub(crate) mod promql;
+mod stack;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -7,6 +7,7 @@
 mod alerts;
 mod backfill;
 mod campaign;
+mod compose;
 mod helper;
 mod kills;
 mod llama;
