@@ -8,6 +8,7 @@ mod alerts;
 mod backfill;
 mod campaign;
 mod compose;
+mod dashboards;
 mod helper;
 mod kills;
 mod llama;
