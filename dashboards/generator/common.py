@@ -292,6 +292,11 @@ def memory_over_time(number, links):
 
 
 def firing_alerts(number, links):
+    alerts = 'ALERTS{§,alertstate="firing",alertname=~"Halo.+"}'
+    ranks = {"1": ("critical", RED), "2": ("warning", ORANGE), "3": ("info", BLUE)}
+    # The worst first, which the alphabet does not give.
+    for rank, (severity, _) in ranks.items():
+        alerts = f'label_replace({alerts}, "rank", "{rank}", "severity", "{severity}")'
     return g.table(
         number,
         "Firing alerts",
@@ -299,14 +304,13 @@ def firing_alerts(number, links):
         "string",
         [
             g.query(
-                'max by (alertname, severity, instance, limiter, check, source, limit, sensor) '
-                '(ALERTS{§,alertstate="firing",alertname=~"Halo.+"})',
+                f"max by (alertname, rank, instance, limiter, check, source, limit, sensor) ({alerts})",
                 table=True,
             )
         ],
         transformations=g.columns(
             {
-                "severity": "Severity",
+                "rank": "Severity",
                 "alertname": "Alert",
                 "instance": "Machine",
                 "limiter": "Limiter",
@@ -317,18 +321,12 @@ def firing_alerts(number, links):
             }
         ),
         overrides=[
-            g.named("Alert", custom__minWidth=210),
+            g.named("Alert", custom__width=210),
             g.named(
                 "Severity",
                 custom__width=90,
                 custom__cellOptions={"type": "color-text"},
-                mappings=g.value_map(
-                    {
-                        "critical": ("critical", RED),
-                        "warning": ("warning", ORANGE),
-                        "info": ("info", BLUE),
-                    }
-                ),
+                mappings=g.value_map(ranks),
             ),
         ],
         sort=[{"desc": False, "displayName": "Severity"}],

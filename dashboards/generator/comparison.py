@@ -2,7 +2,7 @@
 
 from . import grafana as g
 from .common import *
-from .runs import COLOURED, RUN, STATE_COLOURS, VERDICT_COLOURS, history_variable, latest
+from .runs import COLOURED, RUN, STATE_COLOURS, VERDICT_COLOURS, history_variable, latest, past
 
 DESCRIPTION = (
     "Runs laid one above the other from their starts: A at its own time, the others shifted to it. "
@@ -12,14 +12,16 @@ DESCRIPTION = (
 
 SLOTS = "abcd"
 SLOT_COLOURS = {"a": BLUE, "b": ORANGE, "c": GREEN, "d": "purple"}
+# Four columns of figures, also on half of a screen.
+NARROW = [g.named(slot.upper(), custom__minWidth=80) for slot in SLOTS]
 EMPTY = "Nothing at this time: set it to run A with the link in the first table"
 
 
 def ever(selector):
     """The last value of what is known of runs, before and after the end of the time shown: a
     newer run must be found while an older one is looked at."""
-    before = f"last_over_time({selector}[$history:5m])"
-    return f"({before} or last_over_time({selector}[$history:5m] offset -$history))"
+    after = f"last_over_time({selector}[$history:5m] offset -$history)"
+    return f"({past(selector)} or {after})"
 
 
 def run_of(slot, more=""):
@@ -166,12 +168,12 @@ def slots_table():
         ],
         overrides=[
             g.named(" ", custom__width=40),
-            g.named("Start", unit="dateTimeAsIso", custom__minWidth=160),
-            g.named("End", unit="dateTimeAsIso", custom__minWidth=160),
+            g.named("Start", unit="dateTimeAsIso", custom__width=165),
+            g.named("End", unit="dateTimeAsIso", custom__width=165),
             g.named("State", mappings=STATE_COLOURS, custom__cellOptions=COLOURED),
             g.named("Verdict", mappings=VERDICT_COLOURS, custom__cellOptions=COLOURED),
             g.named("Name", links=links),
-            g.named("Run", links=links, custom__minWidth=260),
+            g.named("Run", links=links, custom__width=320),
         ],
         sort=[{"desc": False, "displayName": " "}],
         no_value=NO_RUNS,
@@ -199,8 +201,12 @@ def results_table():
         [g.query(f"max by (what, slot) ({joined})", table=True)],
         transformations=g.matrix("Result", ["A", "B", "C", "D", *differences]),
         overrides=[
-            g.named("Result", custom__minWidth=300),
-            *[g.named(one, unit="percentunit", decimals=1) for one in differences],
+            g.named("Result", custom__width=330),
+            *NARROW,
+            *[
+                g.named(one, unit="percentunit", decimals=1, custom__minWidth=90)
+                for one in differences
+            ],
         ],
         decimals=2,
         no_value="These runs have no results",
@@ -244,7 +250,7 @@ def conditions_table():
         "short",
         [g.query(f"max by (what, slot) ({' or '.join(each)})", table=True)],
         transformations=g.matrix("Condition", ["A", "B", "C", "D"]),
-        overrides=[g.named("Condition", custom__minWidth=260)],
+        overrides=[g.named("Condition", custom__width=280), *NARROW],
         decimals=1,
         sort=[{"desc": False, "displayName": "Condition"}],
         no_value=EMPTY,

@@ -215,9 +215,9 @@ def state_timeline(number, title, description, unit, queries, **more):
 def table(number, title, description, unit, queries, **more):
     custom = {
         "align": "auto",
-        "cellOptions": {"type": "auto", "wrapText": more.get("wrap", False)},
+        "cellOptions": {"type": "auto", "wrapText": False},
         "filterable": more.get("filterable", False),
-        "inspect": False,
+        "inspect": more.get("inspect", False),
     }
     options = {
         "cellHeight": "sm",

@@ -29,9 +29,10 @@ def history_variable():
 
 
 def past(selector):
-    """The last value of what is known of runs. An instant of every 5 minutes is looked at, which
-    finds every run, because Prometheus shows a value for 5 minutes."""
-    return f"last_over_time({selector}[$history:5m])"
+    """The last value of what is known of runs: that of the end of the time shown, or else that of
+    the newest of the instants every 5 minutes before it. Those find every run, because Prometheus
+    shows a value for 5 minutes."""
+    return f"({selector} or last_over_time({selector}[$history:5m]))"
 
 
 def latest(matchers, ever=past):
@@ -132,13 +133,13 @@ def runs_table():
             ),
         ],
         overrides=[
-            g.named("Start", unit="dateTimeAsIso", custom__minWidth=160),
-            g.named("End", unit="dateTimeAsIso", custom__minWidth=160),
+            g.named("Start", unit="dateTimeAsIso", custom__width=165),
+            g.named("End", unit="dateTimeAsIso", custom__width=165),
             g.named("Lasted", unit="ms", decimals=1),
             g.named("State", mappings=STATE_COLOURS, custom__cellOptions=COLOURED),
             g.named("Verdict", mappings=VERDICT_COLOURS, custom__cellOptions=COLOURED),
-            g.named("Name", links=run_links(), custom__minWidth=150),
-            g.named("Run", links=run_links(), custom__minWidth=260),
+            g.named("Name", links=run_links()),
+            g.named("Run", links=run_links(), custom__width=320),
         ],
         filterable=True,
         sort=[{"desc": True, "displayName": "Start"}],

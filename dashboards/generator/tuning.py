@@ -29,9 +29,6 @@ CHECK_OF_SETTING = [
 ]
 
 
-WRAPPED = {"type": "auto", "wrapText": True}
-
-
 def checks():
     """The checks of docs/tuning.md: name, what it should be, how to set it."""
     rows = re.findall(
@@ -91,14 +88,14 @@ def current():
 
 
 def build():
-    drift = [see("Settings over time", "tuning", 6)]
+    drift = [see("Settings that changed", "tuning", 6)]
     return dashboard(
         "tuning",
         DESCRIPTION,
         [*machine_variables(), gpu_variable()],
         g.place(
             g.row(100, "Settings"),
-            (5, (4, g.stat(
+            (5, (6, g.stat(
                 1,
                 "Settings to mend",
                 "How many tuning checks fail.",
@@ -109,7 +106,7 @@ def build():
                 no_value="no check",
                 links=[see("Which", "tuning", 3)],
             )),
-             (4, g.stat(
+             (6, g.stat(
                  2,
                  "Drifted today",
                  "How many checks passed within the last day and fail now.",
@@ -122,7 +119,7 @@ def build():
                  no_value="no check",
                  links=[see("When", "tuning", 5)],
              )),
-             (16, g.table(
+             (12, g.table(
                  4,
                  "Machine",
                  "Kernel, system, processor and firmware, and the graphics processor.",
@@ -167,11 +164,12 @@ def build():
                     g.named("Group", custom__width=90),
                     g.named("Machine", custom__width=150),
                     g.named("Check", custom__width=230),
-                    g.named("Is", unit="string"),
-                    g.named("Should be", mappings=texts(1), custom__cellOptions=WRAPPED),
-                    g.named("Set with", mappings=texts(2), custom__cellOptions=WRAPPED),
+                    g.named("Is", unit="string", custom__width=180),
+                    g.named("Should be", mappings=texts(1), custom__minWidth=320),
+                    g.named("Set with", mappings=texts(2), custom__minWidth=420),
                 ],
                 filterable=True,
+                inspect=True,
                 sort=[{"desc": False, "displayName": "Passes"}],
                 no_value="No check can be told: the source tuning is off, or its files are not mounted",
                 links=drift,
@@ -180,27 +178,32 @@ def build():
             (14, (24, g.state_timeline(
                 5,
                 "Checks over time",
-                "Green passes, red fails. What turned red at a reboot, an update or a resume was "
-                "not made to last.",
+                "Checks that failed in the time shown: green passes, red fails. What turned red at a "
+                "reboot, an update or a resume was not made to last.",
                 "short",
-                [g.query("max by (instance, check) (halo_tuning_check{§})",
+                [g.query("max by (instance, check) (halo_tuning_check{§}) "
+                         "and on (instance, check) min by (instance, check) "
+                         "(min_over_time(halo_tuning_check{§}[$__range] @ end())) == 0",
                          "{{instance}} {{check}}")],
                 mappings=g.value_map({"0": ("fails", RED), "1": ("passes", GREEN)}),
                 points=300,
-                no_value="No check can be told",
+                no_value="No check failed in this time, or none can be told",
                 links=drift,
             ))),
             (9, (12, g.state_timeline(
                 6,
-                "Settings over time",
-                "Settings that are words, each with its value: a bar that ends and another that "
-                "begins is a change.",
+                "Settings that changed",
+                "Settings that are words and had several values in the time shown: a bar that ends "
+                "and another that begins is a change.",
                 "short",
-                [g.query("max by (instance, setting, value) (halo_tuning_info{§})",
+                [g.query("max by (instance, setting, value) (halo_tuning_info{§}) "
+                         "and on (instance, setting) count by (instance, setting) "
+                         "(count by (instance, setting, value) "
+                         "(last_over_time(halo_tuning_info{§}[$__range] @ end()))) > 1",
                          "{{instance}} {{setting}} = {{value}}")],
                 mappings=g.value_map({"1": ("set", BLUE)}),
                 points=300,
-                no_value="No setting known",
+                no_value="No setting changed",
                 links=[see("Checks", "tuning", 3)],
             )),
              (12, g.table(

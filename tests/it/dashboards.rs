@@ -97,7 +97,7 @@ pub(crate) struct Exceptions {
     not_shown: BTreeMap<String, String>,
     /// `FAMILY LABEL` of labels that a selector names although the family lacks them.
     labels: BTreeMap<String, String>,
-    /// `DASHBOARD PANEL` of ranges in rate() that are not `$__rate_interval`.
+    /// `DASHBOARD PANEL` of ranges in `rate()` that are not `$__rate_interval`.
     ranges: BTreeMap<String, String>,
     /// `DASHBOARD PANEL LETTER` of queries that give nothing on the machine of the real test.
     pub(crate) no_data: BTreeMap<String, String>,

@@ -43,7 +43,7 @@ fn check(
     known: &BTreeMap<String, BTreeSet<String>>,
     excused: &mut BTreeSet<String>,
 ) -> BTreeSet<String> {
-    let excuses = exceptions().labels;
+    let listed = exceptions().labels;
     let mut possible = parsed.made.clone();
     for selector in &parsed.selectors {
         let labels = known.get(&selector.name);
@@ -51,7 +51,7 @@ fn check(
         for matcher in &selector.matchers {
             let excuse = format!("{} {}", selector.name, matcher.name);
             if !labels.contains(&matcher.name) {
-                assert!(excuses.contains_key(&excuse), "{place}: no label {excuse}");
+                assert!(listed.contains_key(&excuse), "{place}: no label {excuse}");
                 excused.insert(excuse);
             }
         }

@@ -252,6 +252,7 @@ fn every_query_of_every_panel_gives_what_it_should() {
 
     // Another one goes on while the machine has trouble and a setting is lost.
     scene.machine.write("proc/sys/vm/swappiness", "60\n");
+    scene.machine.write("sys/firmware/acpi/platform_profile", "quiet\n");
     *scene.firmware.lock().unwrap() = TROUBLE;
     scene.machine.write(&format!("{CARD}/mem_info_vram_used"), "garbage\n");
     let log = scene.directory.path().join("record.log");
