@@ -136,6 +136,14 @@ fn selectors_choose_the_machine_and_counters_are_rates() {
     let exceptions = exceptions().ranges;
     let mut fixed = BTreeSet::new();
     for dashboard in dashboards() {
+        for annotation in dashboard.json["annotations"]["list"].as_array().unwrap() {
+            let Some(expression) = annotation["expr"].as_str() else { continue };
+            for selector in promql::parse(expression).selectors {
+                let chooses = |label: &&str| selector.is_chosen_by(label, label);
+                let place = format!("{}, annotation {}", dashboard.name, annotation["name"]);
+                assert!(TARGET.iter().all(chooses), "{place}: of all machines");
+            }
+        }
         for query in dashboard.queries() {
             let place = dashboard.place(query.panel);
             for selector in promql::parse(query.expression).selectors {

@@ -6,13 +6,30 @@ mod live;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::process::get;
+use super::free_address;
+use super::process::{Running, get};
 use crate::dashboards::{Dashboard, promql};
+
+/// Starts Prometheus with `prometheus.yml` and the blocks in `data` of a directory.
+fn start_prometheus(directory: &Path) -> (Running, SocketAddr) {
+    let address = free_address();
+    let mut command = Command::new("prometheus");
+    command
+        .arg(format!("--config.file={}", directory.join("prometheus.yml").display()))
+        .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
+        .arg("--storage.tsdb.retention.time=10y")
+        .arg(format!("--web.listen-address={address}"));
+    let mut running = Running::start(&mut command, &directory.join("prometheus.log"));
+    running.wait("Prometheus", || get(address, "/-/ready"));
+    (running, address)
+}
 
 #[derive(Deserialize)]
 struct Answer<T> {

@@ -3,18 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
 
 use halo::archive::openmetrics::{INSTANCE, JOB, Target, write};
 use halo::run::journal::{Header, Line, Moment, NewSeries, Tick, VERSION};
 use jiff::{SignedDuration, Timestamp};
 
-use super::View;
+use super::{View, start_prometheus};
 use crate::archive::Tables;
 use crate::dashboards::{Dashboard, dashboards};
 use crate::real::backfill::fill;
-use crate::real::free_address;
-use crate::real::process::{Running, get};
+use crate::real::process::Running;
 
 /// Seconds that each run lasts.
 const LASTED: i64 = 900;
@@ -91,15 +89,7 @@ impl Scene {
             fill(&file, &path.join("data"));
         }
         fs::write(path.join("prometheus.yml"), "global: {}\n").unwrap();
-        let prometheus = free_address();
-        let mut command = Command::new("prometheus");
-        command
-            .arg(format!("--config.file={}", path.join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", path.join("data").display()))
-            .arg("--storage.tsdb.retention.time=10y")
-            .arg(format!("--web.listen-address={prometheus}"));
-        let mut running = Running::start(&mut command, &path.join("prometheus.log"));
-        running.wait("Prometheus", || get(prometheus, "/-/ready"));
+        let (running, prometheus) = start_prometheus(path);
         let view = View { prometheus, start: 0.0, end: 0.0, step: INTERVAL as f64 };
         Self { view, starts, names, _prometheus: running, _directory: directory }
     }

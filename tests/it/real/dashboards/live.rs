@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use super::View;
+use super::{View, start_prometheus};
 use crate::dashboards::{Dashboard, dashboards, exceptions};
 use crate::real::alerts::machine::{CALM, CARD, Firmware, Machine, TROUBLE, run_firmware};
 use crate::real::alerts::write_rules;
@@ -116,13 +116,8 @@ impl Scene {
 
         write_rules(path);
         fs::write(path.join("prometheus.yml"), configuration(&addresses)).unwrap();
-        let prometheus = free_address();
-        let mut command = Command::new("prometheus");
-        command
-            .arg(format!("--config.file={}", path.join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", path.join("data").display()))
-            .arg(format!("--web.listen-address={prometheus}"));
-        running.push(Running::start(&mut command, &path.join("prometheus.log")));
+        let (server_of_data, prometheus) = start_prometheus(path);
+        running.push(server_of_data);
         let start = now();
         let view = View { prometheus, start, end: start, step: 1.0 };
         let archive = Archive::new();
@@ -278,14 +273,7 @@ fn a_prometheus_without_data_understands_every_query() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     fs::write(path.join("prometheus.yml"), "global: {}\n").unwrap();
-    let prometheus = free_address();
-    let mut command = Command::new("prometheus");
-    command
-        .arg(format!("--config.file={}", path.join("prometheus.yml").display()))
-        .arg(format!("--storage.tsdb.path={}", path.join("data").display()))
-        .arg(format!("--web.listen-address={prometheus}"));
-    let mut running = Running::start(&mut command, &path.join("prometheus.log"));
-    running.wait("Prometheus", || crate::real::process::get(prometheus, "/-/ready"));
+    let (_running, prometheus) = start_prometheus(path);
     let end = now();
     let view = View { prometheus, start: end - 60.0, end, step: 1.0 };
     let mut asked = 0;
