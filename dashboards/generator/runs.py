@@ -23,8 +23,9 @@ def history_variable():
         "history",
         "Runs of the last",
         ["30d", "90d", "400d"],
-        "90d",
-        "How far from the end of the time shown runs are looked for. Further takes longer.",
+        "30d",
+        "How far from the end of the time shown runs are looked for, beside those that the exporter "
+        "shows at that time. Further takes longer.",
     )
 
 
