@@ -18,7 +18,7 @@ def engaged():
         [
             g.query(
                 "avg by (instance, limiter) (avg_over_time(halo:limiter_share:rate1m{§}[$__range]))",
-                "{{instance}} {{limiter}}",
+                "{{limiter}} {{instance}}",
                 instant=True,
             )
         ],
@@ -53,8 +53,11 @@ def limits_now():
         [g.query(" or ".join(every), table=True)],
         transformations=g.matrix("Limit", ["Enforced", "Value", "Requested", "Used"]),
         overrides=[
+            g.named("Limit", custom__width=190),
+            *[g.named(one, custom__minWidth=70) for one in ["Enforced", "Value", "Requested"]],
             g.named(
                 "Used",
+                custom__minWidth=70,
                 unit="percentunit",
                 min=0,
                 max=1,
@@ -71,8 +74,8 @@ def limits_now():
 def limit_over_time(number, limit, name, meaning):
     return g.time_series(
         number,
-        f"{name}: limit, value, request",
-        f"{meaning} Dashed: the limit that firmware enforces; thin: what was asked for.",
+        name,
+        f"{meaning} Filled: the value that firmware holds against it. Dashed: the limit that firmware enforces; thin: what was asked for.",
         "watt",
         [
             g.query(f'halo_power_limit_value_watts{{§,limit="{limit}"}}', "{{instance}} value"),
@@ -176,12 +179,12 @@ def build():
             (9, (24, timeline())),
             (9, (24, share_over_time(10, uses))),
             g.row(101, "Power against each limit"),
-            (8, (8, limit_over_time(2, "stapm", "Sustained (STAPM)",
+            (8, (8, limit_over_time(2, "stapm", "Sustained limit (STAPM)",
                                     "The sustained limit acts over minutes.")),
-             (8, limit_over_time(3, "slow", "Slow (PPT slow)", "The slow limit acts over seconds.")),
-             (8, limit_over_time(4, "fast", "Fast (PPT fast)",
+             (8, limit_over_time(3, "slow", "Slow limit (PPT slow)", "The slow limit acts over seconds.")),
+             (8, limit_over_time(4, "fast", "Fast limit (PPT fast)",
                                  "The fast limit acts at once."))),
-            (8, (8, limit_over_time(5, "apu_slow", "APU slow",
+            (8, (8, limit_over_time(5, "apu_slow", "Slow limit of the APU",
                                     "The slow limit of the APU alone; its value is not known to be "
                                     "true, so no alert uses it.")),
              (8, power_over_time(11, uses)),
