@@ -13,7 +13,7 @@ use halo::source::{Cadence, SOURCES};
 use crate::machine::{self, directories, ensure_contents};
 
 /// Every family with the sources that feed it.
-fn families() -> BTreeMap<&'static str, (&'static Def, Vec<&'static str>)> {
+pub(crate) fn families() -> BTreeMap<&'static str, (&'static Def, Vec<&'static str>)> {
     let of_sources =
         SOURCES.iter().flat_map(|source| source.metrics.iter().map(|def| (*def, source.name)));
     let of_halo = sample::METRICS.iter().map(|def| (*def, "always"));

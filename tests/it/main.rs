@@ -15,6 +15,7 @@ mod cli;
 mod compare;
 mod config;
 mod damage;
+mod dashboards;
 mod documents;
 mod fitness;
 mod gpu_metrics;

@@ -7,6 +7,8 @@
 mod alerts;
 mod backfill;
 mod campaign;
+mod compose;
+mod dashboards;
 mod helper;
 mod kills;
 mod llama;

@@ -23,14 +23,14 @@ struct Group {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Rule {
+pub(crate) struct Rule {
     alert: Option<String>,
-    record: Option<String>,
-    expr: String,
+    pub(crate) record: Option<String>,
+    pub(crate) expr: String,
     #[serde(rename = "for")]
     waits: Option<String>,
     #[serde(default)]
-    labels: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
 }
@@ -105,7 +105,7 @@ fn files<T: DeserializeOwned>(directory: &str) -> Vec<(PathBuf, T)> {
 }
 
 /// Every rule with the name of its group.
-fn rules() -> Vec<(String, Rule)> {
+pub(crate) fn rules() -> Vec<(String, Rule)> {
     let files = files::<RuleFile>("configs/prometheus/rules");
     let groups = files.into_iter().flat_map(|(_, file)| file.groups);
     groups

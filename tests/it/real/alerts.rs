@@ -4,7 +4,7 @@
 //! One Alertmanager has the shipped configuration, the other one the same without inhibition; both
 //! send to a webhook of this test.
 
-mod machine;
+pub(super) mod machine;
 mod webhook;
 
 use std::collections::BTreeSet;
@@ -77,7 +77,7 @@ fn shipped(path: &str) -> String {
 }
 
 /// Copies the rules; gives the names of the alerts.
-fn write_rules(directory: &Path) -> BTreeSet<String> {
+pub(super) fn write_rules(directory: &Path) -> BTreeSet<String> {
     let (text, count) = hurry(&shipped("prometheus/rules/recording.yml"));
     assert!(count >= 5, "{count} durations");
     fs::write(directory.join("recording.yml"), text).unwrap();

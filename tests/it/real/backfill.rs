@@ -99,7 +99,7 @@ impl Scene {
     }
 }
 
-fn fill(text: &Path, data: &Path) {
+pub(super) fn fill(text: &Path, data: &Path) {
     let mut promtool = Command::new("promtool");
     promtool.args(["tsdb", "create-blocks-from", "openmetrics"]).arg(text).arg(data);
     let done = output(&mut promtool);

@@ -38,9 +38,9 @@ fn builds() -> Vec<PathBuf> {
 }
 
 /// A server, ended when dropped.
-struct Server {
+pub(super) struct Server {
     child: Child,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
 }
 
 impl Server {
@@ -59,7 +59,7 @@ impl Server {
         Self::start(command, address)
     }
 
-    fn built(flags: &[&str]) -> Self {
+    pub(super) fn built(flags: &[&str]) -> Self {
         let address = free_address();
         let directory = std::env::var_os("HALO_TEST_LLAMA_BIN").expect("HALO_TEST_LLAMA_BIN");
         let mut command = Command::new(Path::new(&directory).join("llama-server"));
@@ -78,7 +78,7 @@ impl Server {
     }
 
     /// Asks for tokens, and counts them as they come.
-    fn generate(&self, tokens: u32, body: &str, counted: &AtomicU64, stop: &AtomicBool) {
+    pub(super) fn generate(&self, tokens: u32, body: &str, counted: &AtomicU64, stop: &AtomicBool) {
         let body = format!(
             "{{\"n_predict\":{tokens},\"ignore_eos\":true,\"stream\":true,\"temperature\":0,{body}}}"
         );

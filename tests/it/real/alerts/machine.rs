@@ -12,13 +12,13 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::real::process::output;
 
-pub(super) const CARD: &str = "sys/class/drm/card1/device";
+pub(in crate::real) const CARD: &str = "sys/class/drm/card1/device";
 
 /// A copy of the fixture whose files change.
-pub(super) struct Machine(pub(super) PathBuf);
+pub(in crate::real) struct Machine(pub(in crate::real) PathBuf);
 
 impl Machine {
-    pub(super) fn copy(directory: &Path) -> Self {
+    pub(in crate::real) fn copy(directory: &Path) -> Self {
         let machine = directory.join("machine");
         let fixture = crate::real::hosts().join("strix-halo-zbook-64g");
         assert!(output(Command::new("cp").arg("-r").arg(fixture).arg(&machine)).status.success());
@@ -27,25 +27,25 @@ impl Machine {
     }
 
     /// Replaces a file as a whole, so that nobody reads a part of it.
-    pub(super) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+    pub(in crate::real) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let new = self.0.join("new").with_extension(path.replace('/', "-"));
         fs::write(&new, content).unwrap();
         fs::rename(new, self.0.join(path)).unwrap();
     }
 
-    pub(super) fn read(&self, path: &str) -> String {
+    pub(in crate::real) fn read(&self, path: &str) -> String {
         fs::read_to_string(self.0.join(path)).unwrap()
     }
 
     /// Puts a FIFO where a file is: a read of it waits as for a driver that does not answer.
-    pub(super) fn hang(&self, path: &str) {
+    pub(in crate::real) fn hang(&self, path: &str) {
         let fifo = self.0.join("fifo");
         mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
         fs::rename(fifo, self.0.join(path)).unwrap();
     }
 
     /// Puts a file back and lets those go on who wait for it.
-    pub(super) fn answer(&self, path: &str, content: &str) {
+    pub(in crate::real) fn answer(&self, path: &str, content: &str) {
         let fifo = self.0.join("fifo");
         fs::rename(self.0.join(path), &fifo).unwrap();
         self.write(path, content);
@@ -55,29 +55,29 @@ impl Machine {
 
 /// What firmware does, in the units of its table.
 #[derive(Clone, Copy)]
-pub(super) struct Firmware {
+pub(in crate::real) struct Firmware {
     /// Percent.
-    pub(super) busy: u16,
+    pub(in crate::real) busy: u16,
     /// MHz.
-    pub(super) clock: u16,
+    pub(in crate::real) clock: u16,
     /// mW.
-    pub(super) socket: u32,
+    pub(in crate::real) socket: u32,
     /// mW.
-    pub(super) gfx: u32,
+    pub(in crate::real) gfx: u32,
     /// Hundredths of a degree.
-    pub(super) temperature: u16,
+    pub(in crate::real) temperature: u16,
     /// The share of time that the limiters are engaged, in the order of the table.
-    pub(super) shares: [f64; 7],
+    pub(in crate::real) shares: [f64; 7],
     /// W.
-    pub(super) limit: f64,
+    pub(in crate::real) limit: f64,
     /// W.
-    pub(super) value: f64,
+    pub(in crate::real) value: f64,
     /// The share of time that programs wait for memory.
-    pub(super) pressure: f64,
-    pub(super) is_pressure_told: bool,
+    pub(in crate::real) pressure: f64,
+    pub(in crate::real) is_pressure_told: bool,
 }
 
-pub(super) const CALM: Firmware = Firmware {
+pub(in crate::real) const CALM: Firmware = Firmware {
     busy: 40,
     clock: 2400,
     socket: 55_000,
@@ -91,7 +91,7 @@ pub(super) const CALM: Firmware = Firmware {
     is_pressure_told: true,
 };
 
-pub(super) const TROUBLE: Firmware = Firmware {
+pub(in crate::real) const TROUBLE: Firmware = Firmware {
     busy: 100,
     clock: 2100,
     socket: 115_000,
@@ -105,7 +105,7 @@ pub(super) const TROUBLE: Firmware = Firmware {
 };
 
 /// 100 % busy at the highest clock with a third of the power before: facts G2.
-pub(super) const HANG: Firmware = Firmware {
+pub(in crate::real) const HANG: Firmware = Firmware {
     busy: 100,
     clock: 2900,
     socket: 42_000,
@@ -116,7 +116,7 @@ pub(super) const HANG: Firmware = Firmware {
 };
 
 /// Sleeps and writes what the firmware says, until nobody holds the other end.
-pub(super) fn run_firmware(machine: &Machine, now: &Arc<Mutex<Firmware>>) {
+pub(in crate::real) fn run_firmware(machine: &Machine, now: &Arc<Mutex<Firmware>>) {
     let mut table = fs::read(machine.0.join(CARD).join("gpu_metrics")).unwrap();
     let (mut counters, mut stalled) = ([1000.0; 7], 0.0);
     let mut last = Instant::now();
@@ -152,17 +152,17 @@ pub(super) fn run_firmware(machine: &Machine, now: &Arc<Mutex<Firmware>>) {
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
-pub(super) fn whole(number: f64) -> u32 {
+pub(in crate::real) fn whole(number: f64) -> u32 {
     number as u32
 }
 
-pub(super) fn pressure(total: u32) -> String {
+pub(in crate::real) fn pressure(total: u32) -> String {
     let line = |kind| format!("{kind} avg10=0.00 avg60=0.00 avg300=0.00 total={total}\n");
     line("some") + &line("full")
 }
 
 /// As `ryzenadj -i` prints it.
-pub(super) fn ryzenadj(firmware: &Firmware) -> String {
+pub(in crate::real) fn ryzenadj(firmware: &Firmware) -> String {
     let mut text = "CPU Family: Strix Halo\nPM Table Version: 64020c\n".to_owned();
     for (row, value) in [
         ("STAPM LIMIT", firmware.limit),
