@@ -20,6 +20,7 @@ pub mod export;
 pub mod files;
 pub mod filter;
 pub mod journal;
+pub mod log;
 pub mod openmetrics;
 pub mod read;
 pub mod results;

@@ -5,6 +5,7 @@ pub mod campaign;
 pub mod charts;
 pub mod compare;
 pub mod fitness;
+pub mod log;
 pub mod markdown;
 pub mod models;
 pub mod page;

@@ -6,6 +6,7 @@
 pub mod brief;
 pub mod campaign;
 pub mod cell;
+pub mod change;
 pub mod environment;
 pub mod journal;
 pub mod manifest;
@@ -15,6 +16,7 @@ pub mod thresholds;
 pub use brief::Brief;
 pub use campaign::Campaign;
 pub use cell::Cell;
+pub use change::Change;
 pub use environment::Environment;
 pub use manifest::Manifest;
 pub use row::Row;

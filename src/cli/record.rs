@@ -25,6 +25,7 @@ mod comparing;
 mod exporting;
 mod fitness;
 mod interleaving;
+mod logging;
 mod models;
 mod recording;
 mod reporting;
@@ -37,6 +38,8 @@ pub use exporting::Format;
 use fitness::Check;
 use interleaving::Interleave;
 pub use interleaving::Interleaved;
+use logging::Logging;
+pub use logging::{Entry, Logged};
 use models::{Backends, Models};
 use recording::{Command, Machine, Recording};
 use reporting::Reporting;
@@ -149,6 +152,9 @@ enum Subcommands {
     /// Write a report about runs: verdict, results, energy, series, machine
     #[command(after_help = reporting::HELP)]
     Report(Reporting),
+    /// Keep a log of changes that were tried, with what was measured
+    #[command(after_help = logging::HELP)]
+    Log(Logging),
     /// Tag a run
     Tag {
         #[command(flatten)]
@@ -362,6 +368,8 @@ pub enum Action {
         /// Whether nothing is removed.
         is_dry_run: bool,
     },
+    /// Do something with the log of changes.
+    Log(Logged),
     /// Write a report.
     Report(Reported),
     /// Write a run in another format.
@@ -445,6 +453,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
         Subcommands::Ab(interleave) => {
             return Ok(Asked::Interleave(Box::new(interleave.asked(archive)?)));
         }
+        Subcommands::Log(logging) => Action::Log(logging.logged()?),
         Subcommands::Report(Reporting { runs, format, output }) => {
             Action::Report(Reported { runs, format, output })
         }

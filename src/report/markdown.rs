@@ -21,11 +21,11 @@ pub fn markdown(report: &Report) -> String {
 }
 
 /// A text that begins no column and no line of its own.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     text.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ").replace('<', "&lt;")
 }
 
-fn table(text: &mut String, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+pub(super) fn table(text: &mut String, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     let _ = writeln!(text, "| {} |", head.join(" | "));
     let _ = writeln!(text, "|{}", "---|".repeat(head.len()));
     for row in rows {

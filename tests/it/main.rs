@@ -24,6 +24,7 @@ mod http;
 #[cfg(feature = "record")]
 mod import;
 mod llama;
+mod log;
 mod machine;
 #[cfg(feature = "record")]
 mod model;

@@ -21,6 +21,7 @@ use serde_json::json;
 mod campaign;
 mod check;
 mod compare;
+mod log;
 mod report;
 
 /// The exit code of what is refused before anything is done.
@@ -126,6 +127,7 @@ fn act(archive: &Archive, action: Action) -> anyhow::Result<ExitCode> {
             remove(runs, false)
         }
         Action::Prune { keep, is_dry_run } => remove(edit::surplus(archive, keep)?, is_dry_run),
+        Action::Log(asked) => log::act(archive, asked),
         Action::Report(asked) => report::report(archive, &asked),
         Action::Export(run, what) => export(&archive.find(&run)?, &what),
         Action::Import(paths, tags) => import(archive, &paths, &tags),
