@@ -24,6 +24,7 @@ pub mod log;
 pub mod openmetrics;
 pub mod read;
 pub mod results;
+pub mod rewrite;
 pub mod schema;
 pub mod select;
 pub mod telemetry;
@@ -46,7 +47,7 @@ const SHARED: &str = "/var/lib/halo";
 pub struct ArchiveError(pub String);
 
 impl ArchiveError {
-    fn at(path: &Path, detail: impl fmt::Display) -> Self {
+    pub(crate) fn at(path: &Path, detail: impl fmt::Display) -> Self {
         Self(format!("{}: {detail}", path.display()))
     }
 }
@@ -314,7 +315,10 @@ impl RunDirectory {
 }
 
 /// Parses a manifest or a part of it; one that a newer halo wrote is refused rather than misread.
-fn parse<T: serde::de::DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, ArchiveError> {
+pub(crate) fn parse<T: serde::de::DeserializeOwned>(
+    path: &Path,
+    bytes: &[u8],
+) -> Result<T, ArchiveError> {
     #[derive(serde::Deserialize)]
     struct Version {
         schema_version: u32,

@@ -53,6 +53,7 @@ fn main() -> anyhow::Result<()> {
     }
     bytes::compare()?;
     archive::list(options.runs)?;
+    archive::compare(1000)?;
     long::simulate(options.hours, options.seconds)?;
     Ok(())
 }

@@ -19,6 +19,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::schema::{self, Wide};
 use crate::metric::{Def, Table};
+use crate::run::Manifest;
 use crate::run::journal::{Mark, Moment, NewSeries, Tick};
 use crate::run::manifest::SCHEMA_VERSION;
 use crate::tool::Row;
@@ -43,15 +44,24 @@ pub struct Identity {
     pub start: Moment,
 }
 
+impl Identity {
+    /// That of a run whose manifest is written, in a directory of this name.
+    pub fn of(manifest: &Manifest, name: String) -> Self {
+        let started = i64::try_from(manifest.started.as_nanosecond()).unwrap_or_default();
+        let start = Moment { monotonic: 0, unix: started };
+        Self { id: manifest.id.clone(), name, start }
+    }
+}
+
 /// A table that is written row by row.
-struct Output {
+pub(super) struct Output {
     path: PathBuf,
     schema: Arc<Schema>,
     writer: ArrowWriter<File>,
 }
 
 impl Output {
-    fn create(
+    pub(super) fn create(
         directory: &Path,
         name: &str,
         schema: Arc<Schema>,
@@ -64,14 +74,14 @@ impl Output {
         Ok(Self { path, schema, writer })
     }
 
-    fn write(&mut self, columns: Vec<ArrayRef>) -> io::Result<()> {
+    pub(super) fn write(&mut self, columns: Vec<ArrayRef>) -> io::Result<()> {
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns);
         self.writer.write(&batch.map_err(io::Error::other)?)?;
         Ok(self.writer.flush()?)
     }
 
     /// Makes the file appear, whole.
-    fn finish(self) -> io::Result<()> {
+    pub(super) fn finish(self) -> io::Result<()> {
         self.writer.into_inner()?.sync_all()?;
         std::fs::rename(unfinished(&self.path), &self.path)
     }

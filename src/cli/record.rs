@@ -55,6 +55,15 @@ Each file is a run, and each folder of the toolkit a campaign with a run for eac
 failed is a run that failed, with its reason. A file is imported once. What it does not say, as the
 machine and the command line, stays unknown.";
 
+const BUNDLE_HELP: &str = "\
+Examples:
+  halo-record bundle latest
+  halo-record verify 20261124T035512.123Z-llama-bench-qwen3.tar.zst
+
+Names of hosts and users, paths but for their last part, keys, addresses and identifiers are replaced
+in the manifest, the tables and the output. Tags, notes and what your programs print may tell more:
+look at it before you give it away.";
+
 const BENCHMARK_USAGE: &str = "halo-record benchmark [OPTIONS] -- COMMAND [ARGUMENT]...
        halo-record benchmark [OPTIONS] --models LIST [--kv-types LIST]...
        halo-record benchmark --resume CAMPAIGN [--retry-failed]";
@@ -152,6 +161,18 @@ enum Subcommands {
     /// Write a report about runs: verdict, results, energy, series, machine
     #[command(after_help = reporting::HELP)]
     Report(Reporting),
+    /// Write a run as one file for others, without host, user, paths and keys
+    #[command(after_help = BUNDLE_HELP)]
+    Bundle {
+        #[command(flatten)]
+        run: Run,
+        /// Where to [default: RUN.tar.zst]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Replace a file that is there
+        #[arg(long)]
+        force: bool,
+    },
     /// Keep a log of changes that were tried, with what was measured
     #[command(after_help = logging::HELP)]
     Log(Logging),
@@ -222,7 +243,7 @@ enum Subcommands {
     },
     /// Compare the files of runs with the hashes that were archived
     Verify {
-        /// The runs [default: all]
+        /// The runs, or files of bundles [default: all runs]
         #[arg(value_name = "RUN")]
         runs: Vec<String>,
     },
@@ -368,6 +389,15 @@ pub enum Action {
         /// Whether nothing is removed.
         is_dry_run: bool,
     },
+    /// Write a run as one file.
+    Bundle {
+        /// The run.
+        run: String,
+        /// Where to.
+        output: Option<PathBuf>,
+        /// Whether a file that is there is replaced.
+        is_forced: bool,
+    },
     /// Do something with the log of changes.
     Log(Logged),
     /// Write a report.
@@ -415,27 +445,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
     let archive = Archive::choose(line.archive).map_err(|error| UsageError(error.to_string()))?;
     let action = match line.command {
         Subcommands::Benchmark { recording, min_phase, sweep, resume, command } => {
-            if let Some(campaign) = resume.resume {
-                let is_retrying = resume.retry_failed;
-                return Ok(Asked::Resume { archive, campaign, is_retrying });
-            }
-            if resume.retry_failed {
-                return Err(UsageError(
-                    "--retry-failed: of which campaign? name it with --resume".to_owned(),
-                ));
-            }
-            if sweep.is_asked() {
-                if min_phase.is_some() {
-                    return Err(UsageError(
-                        "--min-phase: of a campaign the repetitions are planned; raise them with --reps".to_owned(),
-                    ));
-                }
-                let new = sweep.campaign(&recording, &command, archive)?;
-                return Ok(Asked::Campaign(Box::new(new)));
-            }
-            let mut request = recording.request(Kind::Benchmark, command, archive)?;
-            request.min_phase = min_phase;
-            return Ok(Asked::Record(Box::new(request)));
+            return benchmark(recording, min_phase, *sweep, resume, command, archive);
         }
         Subcommands::Run { recording, command } => {
             let request = recording.request(Kind::Run, command, archive)?;
@@ -452,6 +462,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
         }
         Subcommands::Ab(interleave) => {
             return Ok(Asked::Interleave(Box::new(interleave.asked(archive)?)));
+        }
+        Subcommands::Bundle { run, output, force } => {
+            Action::Bundle { run: run.run, output, is_forced: force }
         }
         Subcommands::Log(logging) => Action::Log(logging.logged()?),
         Subcommands::Report(Reporting { runs, format, output }) => {
@@ -482,6 +495,39 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
         Subcommands::Completions { shell } => return Ok(Asked::Print(completions(shell))),
     };
     Ok(Asked::Archive(archive, action))
+}
+
+/// A benchmark that is one command, a campaign, or one that goes on.
+fn benchmark(
+    recording: Recording,
+    min_phase: Option<Duration>,
+    sweep: Sweep,
+    resume: Resume,
+    command: Command,
+    archive: Archive,
+) -> Result<Asked, UsageError> {
+    if let Some(campaign) = resume.resume {
+        let is_retrying = resume.retry_failed;
+        return Ok(Asked::Resume { archive, campaign, is_retrying });
+    }
+    if resume.retry_failed {
+        return Err(UsageError(
+            "--retry-failed: of which campaign? name it with --resume".to_owned(),
+        ));
+    }
+    if sweep.is_asked() {
+        if min_phase.is_some() {
+            return Err(UsageError(
+                "--min-phase: of a campaign the repetitions are planned; raise them with --reps"
+                    .to_owned(),
+            ));
+        }
+        let new = sweep.campaign(&recording, &command, archive)?;
+        return Ok(Asked::Campaign(Box::new(new)));
+    }
+    let mut request = recording.request(Kind::Benchmark, command, archive)?;
+    request.min_phase = min_phase;
+    Ok(Asked::Record(Box::new(request)))
 }
 
 fn shown(flags: Models) -> Result<Asked, UsageError> {

@@ -18,7 +18,7 @@ use crate::archive::write::{self, Identity};
 use crate::archive::{ArchiveError, RunDirectory, files};
 use crate::process::foreground::{Ended, is_ending, signal_name};
 use crate::run::RAW;
-use crate::run::journal::{Mark, Moment};
+use crate::run::journal::Mark;
 use crate::run::manifest::{Command, Manifest, Origin, Results, State, Summary, Verdict};
 use crate::tool::llama_bench;
 use crate::tool::{self, Outputs, Parsed, Row};
@@ -88,12 +88,7 @@ pub(super) fn write_results(
 ) -> Result<(), ArchiveError> {
     rows.extend(worth::judge(run, manifest));
     manifest.summary = summary(rows);
-    let started = i64::try_from(manifest.started.as_nanosecond()).unwrap_or_default();
-    let identity = Identity {
-        id: manifest.id.clone(),
-        name: run.name().to_owned(),
-        start: Moment { monotonic: 0, unix: started },
-    };
+    let identity = Identity::of(manifest, run.name().to_owned());
     write::write_results(run.path(), &identity, rows)
         .map_err(|error| ArchiveError(format!("{}: {error}", run.path().display())))
 }

@@ -84,6 +84,9 @@ pub struct Manifest {
     /// What it took, the whole command first; empty where there are no samples.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub energy: Vec<Energy>,
+    /// What was done to it so that it can be given to others; absent where it is the run itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Bundle>,
     /// The files beside this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<File>,
@@ -134,6 +137,7 @@ impl Manifest {
             verdict: None,
             thresholds: None,
             energy: Vec::new(),
+            bundle: None,
             files: Vec::new(),
             recorder: Recorder::this(),
             environment_at_start: Environment::default(),
@@ -404,6 +408,15 @@ pub struct Energy {
     /// Tokens per second for one watt, which is tokens per joule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_per_second_per_watt: Option<f64>,
+}
+
+/// What was done to a run so that it can be given to others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// What was taken out, by kind, and how often.
+    pub removed: BTreeMap<String, u64>,
+    /// The files before that, with their hashes.
+    pub originals: Vec<File>,
 }
 
 /// A file of a run directory.

@@ -61,10 +61,15 @@ fn record(line: &str, arguments: &str) {
     let programs = path_with(home.path());
     let programs = std::env::split_paths(&programs).chain([fixtures().join("bin")]);
     let programs = std::env::join_paths(programs).unwrap();
-    let arguments: Vec<&str> = arguments.split_whitespace().collect();
+    let arguments = shlex::split(arguments).unwrap();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let output = ARCHIVE.with(|archive| {
         let archive = archive.borrow();
         let mut program = archive.program(&arguments);
+        // What writes a file without being told where writes it here.
+        if let ["report" | "bundle", ..] = arguments[..] {
+            program.current_dir(home.path());
+        }
         program.env("PATH", &programs).env("HOME", home.path()).output().unwrap()
     });
     // The machine of the test need not be fit to measure.

@@ -6,6 +6,7 @@
 mod analyze;
 mod archive;
 #[cfg(feature = "record")]
+mod bundle;
 mod campaign;
 mod capture;
 #[cfg(feature = "real-tests")]

@@ -78,7 +78,7 @@ fn layers_know_only_what_is_below_them() {
                     | "src/plan/files.rs"
                     | "src/plan/own_file.rs"
                     | "src/serve/web_config/files.rs"
-            ) || ["src/archive", "src/import", "src/record", "src/process"]
+            ) || ["src/archive", "src/bundle", "src/import", "src/record", "src/process"]
                 .iter()
                 .any(|room| file.starts_with(room))
         }),
@@ -89,6 +89,7 @@ fn layers_know_only_what_is_below_them() {
         ("crate::record", &|file| {
             [
                 "src/record",
+                "src/bundle",
                 "src/campaign",
                 "src/interleave",
                 "src/import",

@@ -1,7 +1,7 @@
 //! Records benchmarks with what the machine did meanwhile, and keeps them.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use halo::analyze::Telemetry;
@@ -18,6 +18,7 @@ use halo::report::terminal;
 use halo::run::manifest::Tags;
 use serde_json::json;
 
+mod bundle;
 mod campaign;
 mod check;
 mod compare;
@@ -127,6 +128,9 @@ fn act(archive: &Archive, action: Action) -> anyhow::Result<ExitCode> {
             remove(runs, false)
         }
         Action::Prune { keep, is_dry_run } => remove(edit::surplus(archive, keep)?, is_dry_run),
+        Action::Bundle { run, output, is_forced } => {
+            bundle::bundle(archive, &run, output, is_forced)
+        }
         Action::Log(asked) => log::act(archive, asked),
         Action::Report(asked) => report::report(archive, &asked),
         Action::Export(run, what) => export(&archive.find(&run)?, &what),
@@ -237,8 +241,16 @@ fn import(archive: &Archive, paths: &[PathBuf], tags: &Tags) -> anyhow::Result<E
 }
 
 fn verify(archive: &Archive, names: &[String]) -> anyhow::Result<ExitCode> {
-    let runs = if names.is_empty() { archive.runs()? } else { found(archive, names)? };
+    let (bundles, names): (Vec<&String>, Vec<&String>) =
+        names.iter().partition(|name| name.ends_with(halo::bundle::ENDING));
     let mut failures = 0;
+    for file in &bundles {
+        failures += usize::from(!bundle::verify(Path::new(file))?);
+    }
+    let runs = match (names.is_empty(), bundles.is_empty()) {
+        (true, true) => archive.runs()?,
+        _ => names.iter().map(|name| archive.find(name)).collect::<Result<_, _>>()?,
+    };
     for run in &runs {
         let name = run.name();
         let manifest = match run.manifest() {

@@ -1,0 +1,39 @@
+//! Bundles runs for others.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use halo::archive::Archive;
+use halo::bundle;
+
+use super::{print, tell};
+
+/// Writes a run as one file.
+pub(super) fn bundle(
+    archive: &Archive,
+    run: &str,
+    output: Option<PathBuf>,
+    is_forced: bool,
+) -> anyhow::Result<ExitCode> {
+    let run = archive.find(run)?;
+    let file = output.unwrap_or_else(|| format!("{}{}", run.name(), bundle::ENDING).into());
+    let bundled = bundle::write(&run, &file, is_forced)?;
+    tell(&format!("replaced {}", bundled.in_words()));
+    tell(&format!(
+        "look at it before you give it away: `tar --zstd -xOf {0} | less`",
+        file.display()
+    ));
+    print(&format!("{}\n", file.display()))
+}
+
+/// Compares the files of a bundle with its hashes; whether all are as they were.
+pub(super) fn verify(file: &Path) -> anyhow::Result<bool> {
+    let verified = bundle::verify(file)?;
+    for fault in &verified.faults {
+        print(&format!("{}: {fault}\n", verified.run))?;
+    }
+    if verified.faults.is_empty() {
+        print(&format!("{}: {} files as bundled\n", verified.run, verified.files))?;
+    }
+    Ok(verified.faults.is_empty())
+}
