@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::record::Span;
+use crate::analyze::phase::Work;
 use crate::analyze::telemetry::{Point, Series, Telemetry, Unreadable};
 use crate::metric::Def;
 use crate::source::SOURCES;
@@ -141,6 +143,36 @@ pub(super) fn of(recordings: &[Recording<'_>]) -> Result<Vec<Chart>, Unreadable>
         }
     }
     Ok(charts)
+}
+
+/// How fast each phase of each run was, as a level line for as long as it lasted.
+pub(super) fn of_phases(runs: &[&[Span]]) -> Option<Chart> {
+    let mut lines = Vec::new();
+    for (run, phases) in runs.iter().enumerate() {
+        for work in [Work::Prompt, Work::Generation].map(Work::as_str) {
+            let of_work = phases.iter().filter(|phase| phase.work == work);
+            let levels: Vec<(&Span, f64)> =
+                of_work.filter_map(|phase| Some((phase, phase.tokens_per_second?))).collect();
+            let speeds = levels.iter().map(|(_, speed)| *speed);
+            let (Some(least), Some(most)) =
+                (speeds.clone().reduce(f64::min), speeds.clone().reduce(f64::max))
+            else {
+                continue;
+            };
+            lines.push(Line {
+                run,
+                name: work.to_owned(),
+                is_limit: false,
+                range: [least, speeds.sum::<f64>() / levels.len() as f64, most],
+                stretches: levels
+                    .iter()
+                    .map(|(phase, speed)| vec![(phase.from, *speed), (phase.to, *speed)])
+                    .collect(),
+            });
+        }
+    }
+    let title = "Tokens per second of the benchmark";
+    (!lines.is_empty()).then_some(Chart { title, unit: "1/s", lines })
 }
 
 fn family_of(name: &str) -> Option<&'static Def> {

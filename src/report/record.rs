@@ -43,6 +43,8 @@ pub struct Span {
     pub from: f64,
     /// When it ended.
     pub to: f64,
+    /// Tokens a second in it; none where the tool does not tell how many there were.
+    pub tokens_per_second: Option<f64>,
 }
 
 /// Gathers what a report shows.
@@ -68,6 +70,10 @@ pub fn gather(
             case: phase.case.clone(),
             from: seconds(phase.window.from),
             to: seconds(phase.window.to),
+            tokens_per_second: phase
+                .tokens
+                .map(|tokens| tokens as f64 / phase.window.seconds())
+                .filter(|speed| speed.is_finite()),
         };
         recordings.push(charts::Recording {
             telemetry,
@@ -81,5 +87,8 @@ pub fn gather(
             manifest,
         });
     }
-    Ok(Report { charts: charts::of(&recordings)?, runs: recorded, comparison })
+    let phases: Vec<&[Span]> = recorded.iter().map(|run| run.phases.as_slice()).collect();
+    let mut charts = charts::of(&recordings)?;
+    charts.extend(charts::of_phases(&phases));
+    Ok(Report { charts, runs: recorded, comparison })
 }

@@ -111,6 +111,22 @@ fn markdown_and_json_say_what_the_manifest_says() {
     assert_eq!((&power["title"], &power["unit"]), (&"Power".into(), &"W".into()));
     let socket = power["lines"].as_array().unwrap().iter().find(|line| line["name"] == "socket");
     assert!((socket.unwrap()["range"][1].as_f64().unwrap() - 119.846).abs() < 1e-6);
+    let speeds = report["charts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|chart| chart["title"] == "Tokens per second of the benchmark");
+    let lines = speeds.unwrap()["lines"].as_array().unwrap();
+    let names: Vec<String> =
+        lines.iter().map(|line| format!("{} {}", line["run"], line["name"])).collect();
+    let expected = ["0 \"prompt\"", "0 \"generation\"", "1 \"prompt\"", "1 \"generation\""];
+    assert_eq!(names, expected);
+    let phase = &report["runs"][0]["phases"][0];
+    let number = |name: &str| phase[name].as_f64().unwrap();
+    let tokens = number("tokens_per_second") * (number("to") - number("from"));
+    assert!((tokens - 512.0).abs() < 1e-6, "{phase}");
+    assert_eq!(lines[0]["stretches"][0][0][1], phase["tokens_per_second"]);
+    assert_eq!(lines[0]["stretches"].as_array().unwrap().len(), 6);
     let limit = power["lines"].as_array().unwrap().iter().find(|line| line["is_limit"] == true);
     assert!(limit.is_some(), "{power}");
 }
