@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ureq::Agent;
-use ureq::http::StatusCode;
+use ureq::http::{StatusCode, Uri};
 
 use crate::root::{ReadError, Reason};
 
-/// The longest body that is read: `/slots` of a hundred slots has about 200 kB.
+/// The longest body that is read: what is longer is no answer of a llama-server.
 const LONGEST: u64 = 4 << 20;
 
 /// A server at an address.
@@ -39,6 +39,18 @@ impl Client {
             .user_agent(concat!("halo/", env!("CARGO_PKG_VERSION")))
             .build();
         Self { agent: config.into(), base: base.trim_end_matches('/').to_owned() }
+    }
+
+    /// Whether two servers are on the same host, so that who may have the key of one may have it
+    /// for the other.
+    pub(super) fn is_on_host_of(&self, other: &Self) -> bool {
+        let (one, other) = (host(&self.base), host(&other.base));
+        one.is_some() && one == other
+    }
+
+    /// The address, which tells servers apart.
+    pub(super) fn base(&self) -> &str {
+        &self.base
     }
 
     /// Where a path is, for messages.
@@ -80,4 +92,13 @@ impl Client {
         let body = body.read_to_string().map_err(|error| failed(&error))?;
         Ok(Answer { status: status.as_u16(), body, process })
     }
+}
+
+/// The host of an address; all names of this machine's loopback are one.
+fn host(base: &str) -> Option<String> {
+    let uri: Uri = base.parse().ok()?;
+    let host = uri.host()?.trim_matches(['[', ']']).to_ascii_lowercase();
+    let is_loopback = host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    Some(if is_loopback { "localhost".to_owned() } else { host })
 }

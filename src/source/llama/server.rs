@@ -60,7 +60,7 @@ pub(super) struct Server {
     is_foreign_until: Option<Instant>,
     /// What was read last; it is shown until the interval is over.
     last: Option<Last>,
-    /// What each model had done, with the process that said so.
+    /// What each model of each server had done, with the process that said so.
     progress: BTreeMap<String, (Option<String>, Baseline)>,
 }
 
@@ -131,14 +131,12 @@ impl Server {
         for (path, read) in ways {
             let answer = self.client.get(path, key).ok().filter(|answer| answer.status == 200);
             if let Some(addresses) = answer.and_then(|answer| read(&answer.body)) {
-                self.read_children(&addresses, key, samples);
-                return Some("ready");
+                return Some(self.read_children(&addresses, key, samples));
             }
         }
         let version = self.client.get("/api/version", key).ok();
         if version.is_some_and(|answer| ollama::is_ollama(&answer.body)) {
-            self.read_children(&ollama::children(root), key, samples);
-            return Some("ready");
+            return Some(self.read_children(&ollama::children(root), key, samples));
         }
         if self.is_guess {
             self.is_foreign_until = Some(Instant::now() + FOREIGN);
@@ -148,15 +146,24 @@ impl Server {
         Some("down")
     }
 
-    fn read_children(&mut self, addresses: &[String], key: Option<&str>, samples: &mut Samples) {
+    fn read_children(
+        &mut self,
+        addresses: &[String],
+        key: Option<&str>,
+        samples: &mut Samples,
+    ) -> State {
+        let mut states = Vec::new();
         for address in addresses {
             let client = Client::new(address, self.config.deadline());
+            // The key is for whom the user named, and not for whom an answer names.
+            let key = key.filter(|_| client.is_on_host_of(&self.client));
             let props = client.get("/props", key).ok().filter(|answer| answer.status == 200);
             let props = props.and_then(|answer| text::props(&answer.body));
             if let Some(props) = props.filter(|props| !props.is_router) {
-                self.read_model(Some(&client), None, &props, key, samples);
+                states.push(self.read_model(Some(&client), None, &props, key, samples));
             }
         }
+        worst(&states)
     }
 
     /// The models that a router has loaded; none is loaded by asking.
@@ -177,15 +184,16 @@ impl Server {
             samples.problem(ReadError::garbage(self.client.place("/models"), "no list of models"));
             return "ready";
         };
+        let mut states = Vec::new();
         for model in models {
             let query = text::query(&model);
             let props = self.client.get(&format!("/props?{query}"), key).ok();
             let props = props.filter(|answer| answer.status == 200);
             let props = props.and_then(|answer| text::props(&answer.body)).unwrap_or_default();
             let props = Props { model, ..props };
-            self.read_model(None, Some(&query), &props, key, samples);
+            states.push(self.read_model(None, Some(&query), &props, key, samples));
         }
-        "ready"
+        worst(&states)
     }
 
     /// Reads one model. `query` chooses it where the server has several, and `behind` is the
@@ -263,7 +271,9 @@ impl Server {
             let running =
                 if is_busy { slots.map(|slots| running(&slots)) } else { Some(BTreeMap::new()) };
             let progress = Progress { at, prompt, ended, running };
-            self.record_speed(model, answer.process, progress, samples);
+            // Two servers may have a model of the same name, and each has its own count.
+            let of = format!("{} {model}", client.base());
+            self.record_speed(model, of, answer.process, progress, samples);
         }
         "ready"
     }
@@ -271,16 +281,17 @@ impl Server {
     fn record_speed(
         &mut self,
         model: &str,
+        of: String,
         process: Option<String>,
         progress: Progress,
         samples: &mut Samples,
     ) {
         let labels = [&*self.name, model];
-        let earlier = self.progress.remove(model).filter(|(known, _)| *known == process);
+        let earlier = self.progress.remove(&of).filter(|(known, _)| *known == process);
         let (speed, next) = Baseline::advance(earlier.map(|(_, earlier)| earlier), progress);
         samples.record(&PROMPT_SPEED, labels, speed.prompt);
         samples.record(&GENERATED_SPEED, labels, speed.generated);
-        self.progress.insert(model.to_owned(), (process, next));
+        self.progress.insert(of, (process, next));
     }
 
     fn unauthorized(&self, path: &str) -> ReadError {
@@ -335,6 +346,12 @@ impl Reader for Server {
         });
         Ok(Presence::Present)
     }
+}
+
+/// The state of a server that has several models: what hides figures of one of them, else ready.
+fn worst(states: &[State]) -> State {
+    let hiding = ["unauthorized", "metrics_disabled", "loading"];
+    hiding.into_iter().find(|state| states.contains(state)).unwrap_or("ready")
 }
 
 fn is_health(body: &str) -> bool {

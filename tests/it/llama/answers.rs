@@ -391,3 +391,47 @@ fn bad_keys_are_refused_before_anything_starts() {
         assert!(told.contains(expected) && told.lines().count() == 1, "{keys}: {told}");
     }
 }
+
+/// llama-swap with one model, at this address.
+fn swap_with(child: &str) -> StandIn {
+    let running = format!(r#"{{"running":[{{"model":"a","state":"ready","proxy":"{child}"}}]}}"#);
+    StandIn::new(&[("/health", Reply::ok("OK")), ("/running", Reply::ok(running))])
+}
+
+#[test]
+fn the_key_goes_to_no_host_that_only_an_answer_names() {
+    let key = tempfile::NamedTempFile::new().unwrap();
+    fs::write(key.path(), "sk-very-secret\n").unwrap();
+    // 0.0.0.0 reaches the same machine, and is another host to whoever reads the address.
+    for (host, is_given) in [("127.0.0.1", true), ("localhost", true), ("0.0.0.0", false)] {
+        let child = ready();
+        let swap = swap_with(&format!("http://{host}:{}", child.address.port()));
+        let config = config(&[format!("url = {:?}\napi_key_file = {:?}", swap.url(), key.path())]);
+        let output = command()
+            .arg(format!("--config.file={}", config.path().display()))
+            .arg("--once")
+            .output()
+            .unwrap();
+        assert!(text(&output.stdout).contains("halo_llama_prompt_tokens_total"), "{host}");
+        let asked = child.asked();
+        assert!(!asked.is_empty());
+        assert!(asked.iter().all(|path| path.contains("secret") == is_given), "{host}: {asked:?}");
+    }
+}
+
+#[test]
+fn a_server_behind_another_that_hides_its_figures_is_not_called_ready() {
+    let child = ready();
+    let swap = swap_with(&child.url());
+    has(&shown(&swap.url(), ""), &["state=\"ready\"} 1"]);
+    child.set("/metrics", Reply::with("501 Not Implemented", "{}"));
+    has(
+        &shown(&swap.url(), ""),
+        &[
+            "state=\"metrics_disabled\"} 1",
+            "halo_source_failure{source=\"llama\",reason=\"disabled\"}",
+        ],
+    );
+    child.set("/metrics", Reply::with("401 Unauthorized", "{}"));
+    has(&shown(&swap.url(), ""), &["state=\"unauthorized\"} 1"]);
+}
