@@ -34,11 +34,15 @@ struct Scale {
 }
 
 impl Scale {
-    fn of(chart: &Chart) -> Self {
+    /// All charts of a report have the same time below each other.
+    fn of(report: &Report, chart: &Chart) -> Self {
+        let all = report.charts.iter().flat_map(|chart| &chart.lines);
+        let times = all.flat_map(|line| line.stretches.iter().flatten()).map(|point| point.0);
+        let from = times.clone().fold(f64::MAX, f64::min);
+        let to = times.fold(f64::MIN, f64::max);
         let points = || chart.lines.iter().flat_map(|line| line.stretches.iter().flatten());
         let least = |of: fn(&(f64, f64)) -> f64| points().map(of).fold(f64::MAX, f64::min);
         let most = |of: fn(&(f64, f64)) -> f64| points().map(of).fold(f64::MIN, f64::max);
-        let (from, to) = (least(|point| point.0), most(|point| point.0));
         // Temperatures and clocks are far from zero; all else begins there.
         let bottom = if chart.unit == "°C" { (least(|p| p.1) - 5.0).max(0.0) } else { 0.0 };
         let top = most(|point| point.1).max(bottom + 1e-9);
@@ -101,7 +105,7 @@ fn look(chart: &Chart, line: &Line) -> (usize, &'static str) {
 
 /// A chart with its legend and its figures.
 pub(super) fn figure(report: &Report, chart: &Chart, number_of: usize) -> Markup {
-    let scale = Scale::of(chart);
+    let scale = Scale::of(report, chart);
     let id = format!("chart-{number_of}");
     let words = format!(
         "{} in {} over {} to {} seconds since the command was started; the table below has the figures",
