@@ -297,6 +297,9 @@ fn validate(config: &Config) -> Result<(), UsageError> {
         let newest = config.runs.newest;
         return Err(UsageError(format!("--runs.newest {newest}: expected at most 1000")));
     }
+    if let Some(fault) = config.verdict.fault() {
+        return Err(UsageError(format!("[verdict] {fault}")));
+    }
     config.llama.iter().try_for_each(validate_llama)?;
     let mut servers: Vec<&str> = config.llama.iter().map(Llama::server).collect();
     servers.sort_unstable();

@@ -66,3 +66,31 @@ impl Default for Thresholds {
         }
     }
 }
+
+impl Thresholds {
+    /// What is wrong with a value: its key and what was expected.
+    pub fn fault(&self) -> Option<String> {
+        let shares = [
+            ("power_capped_share", self.power_capped_share),
+            ("thermal_share", self.thermal_share),
+            ("memory_pressure_share", self.memory_pressure_share),
+            ("contended_share", self.contended_share),
+            ("gaps_share", self.gaps_share),
+            ("coverage", self.coverage),
+        ];
+        let amounts = [
+            ("temperature_margin", self.temperature_margin),
+            ("swap_growth_bytes", self.swap_growth_bytes),
+            ("shortest_phase", self.shortest_phase),
+        ];
+        let is_share = |value: f64| (0.0..=1.0).contains(&value);
+        let is_amount = |value: f64| value.is_finite() && value >= 0.0;
+        let share = shares.into_iter().find(|(_, value)| !is_share(*value));
+        let share =
+            share.map(|(key, value)| format!("{key} = {value}: expected a share from 0 to 1"));
+        share.or_else(|| {
+            let (key, value) = amounts.into_iter().find(|(_, value)| !is_amount(*value))?;
+            Some(format!("{key} = {value}: expected a number that is not negative"))
+        })
+    }
+}

@@ -152,6 +152,26 @@ fn what_cannot_be_compared_is_refused_in_a_line() {
     }
 }
 
+#[test]
+fn thresholds_that_cannot_be_are_refused_before_anything_runs() {
+    let user = User::with_models(&[]);
+    for (keys, part) in [
+        ("gaps_share = 2.0", "[verdict] gaps_share = 2: expected a share from 0 to 1"),
+        ("coverage = nan", "[verdict] coverage = NaN: expected a share"),
+        ("shortest_phase = -1.0", "[verdict] shortest_phase = -1: expected a number"),
+        ("evidence = [\"luck\"]", "luck"),
+    ] {
+        let path = user.home.path().join("halo.toml");
+        write(&path, &format!("[verdict]\n{keys}\n"));
+        let config = format!("--config.file={}", path.display());
+        let output = user.program(&["run", &config, "--", "true"]).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(code(&output), 2, "{keys}: {said}");
+        assert!(said.contains(part) && said.trim().lines().count() == 1, "{keys}: {said}");
+    }
+    assert!(user.archive.runs().is_empty());
+}
+
 fn interleave(user: &User, a: &str, b: &str, more: &[&str]) -> Output {
     let model = user.model("ok.gguf").display().to_string();
     let command = |kv: &str| format!("llama-bench -m '{model}' -p 512 -n 0 -r 2 -ctk {kv}");
