@@ -6,8 +6,10 @@
 pub mod compare;
 pub mod consumption;
 pub mod energy;
+pub mod evals;
 pub mod phase;
 pub mod series;
+pub mod served;
 pub mod stats;
 pub mod telemetry;
 pub mod verdict;

@@ -12,14 +12,16 @@ use crate::archive::campaign::{self as file, Runs};
 use crate::archive::{Archive, ArchiveError};
 use crate::config::Config;
 use crate::plan::Refusal;
+use crate::plan::evals;
 use crate::plan::matrix::{self, Asked, Matrix};
 use crate::plan::memory::Memory;
+use crate::plan::order::Order;
 use crate::process::foreground::{Signals, is_ending};
 use crate::record::secret;
 use crate::record::{self, Exit, Membership, RecordError, Request, recover};
 use crate::run::campaign::{PlannedCell, Recording};
 use crate::run::manifest::{Kind, Recorder, SCHEMA_VERSION, Tags};
-use crate::run::{Campaign, JOURNAL};
+use crate::run::{Campaign, Cell, JOURNAL};
 
 pub mod display;
 pub mod estimate;
@@ -41,9 +43,18 @@ pub struct New {
     /// How each cell is recorded.
     pub recording: Recording,
     /// What is measured.
-    pub asked: Asked,
+    pub asked: Measured,
     /// Whether it is shown and not run.
     pub is_dry_run: bool,
+}
+
+/// What a campaign measures.
+#[derive(Debug)]
+pub enum Measured {
+    /// Models with llama-bench.
+    Benchmarks(Asked),
+    /// A model with the evals of a suite.
+    Evals(evals::Asked),
 }
 
 /// Plans a campaign, and says what was left out of it.
@@ -53,7 +64,11 @@ pub struct New {
 /// Everything that is wrong with it, at once.
 pub fn plan(new: &New, command_line: &[OsString]) -> Result<(Campaign, Vec<String>), Vec<Refusal>> {
     let mut refusals = Vec::new();
-    for name in CELL_TAGS.iter().filter(|name| new.tags.contains_key(**name)) {
+    let own: &[&str] = match new.asked {
+        Measured::Benchmarks(_) => &CELL_TAGS,
+        Measured::Evals(_) => &EVAL_TAGS,
+    };
+    for name in own.iter().filter(|name| new.tags.contains_key(**name)) {
         refusals.push(Refusal(format!(
             "--tag {name}: each cell of a campaign gets this tag itself; call yours otherwise"
         )));
@@ -62,26 +77,41 @@ pub fn plan(new: &New, command_line: &[OsString]) -> Result<(Campaign, Vec<Strin
         refusals.push(Refusal(error.to_string()));
     }
     let id = uuid::Uuid::now_v7().to_string();
-    let memory = Memory::read(&new.config).unwrap_or_default();
-    let matrix = matrix::build(&new.asked, &memory, &id).unwrap_or_else(|wrong| {
+    let planned = match &new.asked {
+        Measured::Benchmarks(asked) => {
+            let memory = Memory::read(&new.config).unwrap_or_default();
+            matrix::build(asked, &memory, &id).map(|matrix| (matrix, None))
+        }
+        Measured::Evals(asked) => evals::build(asked)
+            .map(|(endpoint, cells)| (Matrix { cells, left_out: Vec::new() }, Some(endpoint))),
+    };
+    let (matrix, endpoint) = planned.unwrap_or_else(|wrong| {
         refusals.extend(wrong);
-        Matrix::default()
+        (Matrix::default(), None)
     });
     if !refusals.is_empty() {
         return Err(refusals);
     }
     let created = Timestamp::now();
-    let what =
-        new.tags.iter().find(|(_, value)| value.is_none()).map_or("campaign", |(tag, _)| tag);
+    let tag = new.tags.iter().find(|(_, value)| value.is_none()).map(|(tag, _)| tag.as_str());
+    let (what, order, tags) = match &new.asked {
+        Measured::Benchmarks(asked) => (tag.unwrap_or("campaign"), asked.order, new.tags.clone()),
+        Measured::Evals(asked) => {
+            let suite = ("suite".to_owned(), Some(asked.suite.clone()));
+            let tags = new.tags.clone().into_iter().chain([suite]).collect();
+            (tag.unwrap_or(&asked.suite), Order::Fixed, tags)
+        }
+    };
     let campaign = Campaign {
         schema_version: SCHEMA_VERSION,
         id,
         name: format!("{}-{what}", created.strftime("%Y%m%dT%H%M%SZ")),
         created,
         asked: secret::hide_in_command(command_line),
-        order: new.asked.order.as_str().to_owned(),
-        tags: new.tags.clone(),
+        order: order.as_str().to_owned(),
+        tags,
         recording: new.recording.clone(),
+        endpoint,
         cells: matrix.cells,
         recorder: Recorder::this(),
     };
@@ -192,13 +222,19 @@ fn request(running: &Running<'_>, planned: &PlannedCell) -> Result<Request, Reco
         Duration::try_from_secs_f64(seconds).map_err(refuse)
     };
     Ok(Request {
-        kind: Kind::Benchmark,
+        kind: if campaign.endpoint.is_some() { Kind::Eval } else { Kind::Benchmark },
         argv: planned.argv.iter().map(Into::into).collect(),
         tags: tags(campaign, planned),
         interval: seconds(campaign.recording.interval_seconds)?,
         lead: seconds(campaign.recording.lead_seconds)?,
         hash_model: campaign.recording.hash_model,
         min_phase: None,
+        endpoint: campaign.endpoint.clone(),
+        server_timeout: campaign
+            .endpoint
+            .as_ref()
+            .map(|endpoint| seconds(endpoint.timeout_seconds))
+            .transpose()?,
         campaign: Some(Membership {
             campaign: campaign.name.clone(),
             planned: Some(planned.clone()),
@@ -214,8 +250,17 @@ fn request(running: &Running<'_>, planned: &PlannedCell) -> Result<Request, Reco
 /// The tags of a cell, which the user cannot give, since they differ between cells.
 pub const CELL_TAGS: [&str; 5] = ["backend", "kv", "batch", "ubatch", "depth"];
 
+/// The tags of a cell of an eval, and of its suite.
+const EVAL_TAGS: [&str; 2] = ["eval", "suite"];
+
 fn tags(campaign: &Campaign, planned: &PlannedCell) -> Tags {
-    let cell = &planned.cell;
+    let cell = match &planned.cell {
+        Cell::Benchmark(cell) => cell,
+        Cell::Eval(cell) => {
+            let own = (EVAL_TAGS[0].to_owned(), Some(cell.eval.clone()));
+            return campaign.tags.clone().into_iter().chain([own]).collect();
+        }
+    };
     let number = |number: Option<u32>| number.map(|number| number.to_string());
     let depth = Some(cell.depth).filter(|depth| *depth > 0);
     let values = [

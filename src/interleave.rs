@@ -170,6 +170,8 @@ fn request(asked: &Asked, name: &str, side: usize, round: u32) -> Request {
         lead: asked.lead,
         hash_model: asked.hash_model,
         min_phase: None,
+        endpoint: None,
+        server_timeout: None,
         campaign: Some(Membership { campaign: name.to_owned(), planned: None }),
         requirements: asked.requirements.clone(),
         archive: asked.archive.clone(),

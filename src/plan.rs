@@ -6,6 +6,7 @@ use crate::record;
 
 pub mod backend;
 pub mod catalog;
+pub mod evals;
 pub mod files;
 pub mod kv;
 pub mod matrix;

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 
@@ -21,14 +21,15 @@ use crate::config::Config;
 use crate::fitness::{Progress, Requirements, Waited};
 use crate::process::foreground::{self, Ended, Event, Running, Show, Signals, Task, Watch};
 use crate::root::Root;
-use crate::run::campaign::PlannedCell;
+use crate::run::campaign::{Endpoint, PlannedCell};
 use crate::run::journal::{Header, Line, VERSION};
 use crate::run::manifest::{Kind, Manifest, State, Tags};
 use crate::run::{JOURNAL, RAW};
 use crate::sample::{Sampler, Snapshot};
-use crate::tool::{Phase, Tool};
+use crate::tool::{self, Phase, Tool};
 
 mod close;
+mod collect;
 mod fit;
 mod guard;
 mod inhibit;
@@ -43,6 +44,7 @@ pub mod recover;
 mod repeat;
 mod sampling;
 pub mod secret;
+mod server;
 mod worth;
 
 use guard::{Guard, Limits};
@@ -52,6 +54,8 @@ pub use opening::plain;
 use preflight::Prepared;
 pub use preflight::find_program;
 use sampling::Sampling;
+use server::Work;
+pub use server::{KEY_VARIABLE, key_of};
 
 /// The exit code where halo itself failed.
 pub const FAULT: u8 = 125;
@@ -81,6 +85,11 @@ pub struct Request {
     pub min_phase: Option<Duration>,
     /// The campaign that the run is a cell of.
     pub campaign: Option<Membership>,
+    /// Where an eval of a suite asks; it runs in a directory of its run.
+    pub endpoint: Option<Endpoint>,
+    /// For how long an eval's server may be gone before its command is ended; none for what is no
+    /// eval.
+    pub server_timeout: Option<Duration>,
     /// What the machine must be like before it begins, and while it runs.
     pub requirements: Requirements,
     /// Where the run is archived.
@@ -145,6 +154,7 @@ pub fn record(request: &Request) -> Result<Exit, RecordError> {
 
 /// Records a command and says what becomes of it.
 fn record_aloud(request: &Request, signals: &mut Signals) -> Result<Recorded, RecordError> {
+    let request = &server::with_server(request);
     let prepared = preflight::check(request)?;
     let waited = fit::wait_until_fit(request, signals, None)?;
     let recording = Recording::begin(request, &prepared, None, &waited)?;
@@ -167,6 +177,7 @@ pub fn record_cell(
     signals: &mut Signals,
     watcher: Arc<dyn Watcher>,
 ) -> Result<Recorded, RecordError> {
+    let request = &server::with_server(request);
     let prepared = preflight::check(request)?;
     let waited = fit::wait_until_fit(request, signals, Some(&*watcher))?;
     let recording = Recording::begin(request, &prepared, Some(watcher), &waited)?;
@@ -231,6 +242,8 @@ struct Recording {
     argv: Vec<OsString>,
     running: Running,
     guard: Option<Arc<Guard>>,
+    /// What servers work on, where an eval asks them.
+    work: Option<Arc<Work>>,
     /// Who sees what happens instead of the user.
     watcher: Option<Arc<dyn Watcher>>,
     inhibition: Option<Inhibition>,
@@ -253,12 +266,20 @@ impl Recording {
         let mut manifest = opening::manifest(request, prepared, &directory, started);
         let directory_text = directory.path().to_string_lossy();
         let variables = [(ID_VARIABLE, &*manifest.id), (DIRECTORY_VARIABLE, &directory_text)];
-        let argv = container::with_environment(&prepared.plan.argv, &variables);
+        let files = collect::directory(&directory);
+        let argv = with_output(&prepared.plan.argv, &files);
+        let argv = container::with_environment(&argv, &variables);
         manifest.command.executed = secret::hide_in_command(&argv);
+        if request.endpoint.is_some() {
+            manifest.command.directory = files.to_string_lossy().into_owned();
+        }
         directory.write_manifest(&manifest)?;
         // Before the first sample: reading a whole model is no idle machine.
         manifest.models = opening::models(request, prepared, &mut manifest.problems);
         std::fs::create_dir(directory.join(RAW))?;
+        if prepared.plan.argv.iter().any(is_output) || request.endpoint.is_some() {
+            std::fs::create_dir(&files)?;
+        }
         directory.reserve()?;
 
         let journal = Arc::new(Journal::create(&directory.join(JOURNAL))?);
@@ -275,11 +296,16 @@ impl Recording {
         let running = Running::default();
         let required = &request.requirements;
         let limits = Limits { above: required.abort_above, after: required.timeout };
-        let has_limit = limits.above.is_some() || limits.after.is_some();
+        let has_limit =
+            limits.above.is_some() || limits.after.is_some() || request.server_timeout.is_some();
         let guard =
             has_limit.then(|| Arc::new(Guard::new(limits, Arc::clone(&journal), running.clone())));
-        let (its_watcher, its_guard) = (watcher.clone(), guard.clone());
+        let work = request.server_timeout.map(|_| Arc::new(Work::default()));
+        let (its_watcher, its_guard, its_work) = (watcher.clone(), guard.clone(), work.clone());
         let see = move |snapshot: &Snapshot| {
+            if let Some(work) = &its_work {
+                work.look(snapshot);
+            }
             if let Some(guard) = &its_guard {
                 guard.look(snapshot);
             }
@@ -303,6 +329,7 @@ impl Recording {
             argv,
             running,
             guard,
+            work,
             watcher,
             inhibition,
             _lock: lock,
@@ -322,7 +349,7 @@ impl Recording {
                 self.remember_end(&ended, Some(signal));
                 ended
             }
-            None => self.run(prepared, signals).unwrap_or_else(|error| {
+            None => self.run(request, prepared, signals).unwrap_or_else(|error| {
                 let program = prepared.plan.argv.first().map(|p| p.display().to_string());
                 let problem = format!("{}: {error}", program.unwrap_or_default());
                 self.manifest.problems.push(problem);
@@ -333,6 +360,9 @@ impl Recording {
         };
         // What never ran has left nothing to settle.
         if self.manifest.command.started.is_some() {
+            if let Some(work) = &self.work {
+                work.settle(&self.journal, request.interval, signals);
+            }
             wait(request.lead, signals);
         }
         self.finish(&ended)
@@ -357,15 +387,22 @@ impl Recording {
     }
 
     /// Runs the command to its end.
-    fn run(&mut self, prepared: &Prepared, signals: &mut Signals) -> io::Result<Ended> {
+    fn run(
+        &mut self,
+        request: &Request,
+        prepared: &Prepared,
+        signals: &mut Signals,
+    ) -> io::Result<Ended> {
         let raw = |name: &str| File::create(self.directory.join(RAW).join(name));
         let id = OsString::from(&self.manifest.id);
+        let mut variables =
+            vec![(ID_VARIABLE, &*id), (DIRECTORY_VARIABLE, self.directory.path().as_os_str())];
+        variables.extend(prepared.secrets.iter().map(|(name, value)| (*name, &**value)));
+        let files = collect::directory(&self.directory);
         let task = Task {
             argv: &self.argv,
-            variables: &[
-                (ID_VARIABLE, &id),
-                (DIRECTORY_VARIABLE, self.directory.path().as_os_str()),
-            ],
+            variables: &variables,
+            directory: request.endpoint.is_some().then_some(&files),
             running: self.running.clone(),
             stdout: raw("stdout")?,
             stderr: raw("stderr")?,
@@ -383,6 +420,9 @@ impl Recording {
             journal.mark("command started", []);
             if let Some(guard) = guard {
                 guard.begin();
+                if let (Some(url), Some(timeout)) = (server::url(request), request.server_timeout) {
+                    server::watch(&url, timeout, &guard);
+                }
             }
         };
         let tell = |event| match event {
@@ -425,9 +465,12 @@ impl Recording {
 
     /// Remembers how the command ended: in the manifest, and in the journal for a recovery.
     fn remember_end(&mut self, ended: &Ended, asked_to_end: Option<i32>) {
-        let reason = self.guard.as_ref().and_then(|guard| guard.end());
+        let abort = self.guard.as_ref().and_then(|guard| guard.end());
         // Too late is where it had ended itself.
-        self.manifest.command.aborted = reason.filter(|_| asked_to_end.is_some());
+        if let Some((reason, has_lost_server)) = abort.filter(|_| asked_to_end.is_some()) {
+            self.manifest.command.aborted = Some(reason);
+            self.manifest.command.lost_server = has_lost_server;
+        }
         close::mark_end(&self.journal, &mut self.manifest.command, ended, asked_to_end);
     }
 
@@ -448,6 +491,7 @@ impl Recording {
         let failures = [closed.as_ref().err(), released.as_ref().err()];
         self.manifest.problems.extend(failures.into_iter().flatten().map(ToString::to_string));
         self.manifest.problems.extend(ended.losses.iter().cloned());
+        collect::collect(&self.directory, &mut self.manifest, SystemTime::now());
         let closed = close::close(&self.directory, &mut self.manifest);
         let mut farewell = close::farewell(&self.directory, &self.manifest);
         let exit = match (&closed, ended.signal, self.manifest.state) {
@@ -469,6 +513,25 @@ impl Recording {
         let name = self.directory.name().to_owned();
         Recorded { exit, name, manifest: self.manifest, farewell }
     }
+}
+
+fn is_output(word: &OsString) -> bool {
+    word.to_str().is_some_and(|word| word.contains(tool::OUTPUT))
+}
+
+/// A command line with the directory for a tool's files where it is asked for.
+fn with_output(argv: &[OsString], files: &Path) -> Vec<OsString> {
+    let word = |word: &OsString| match word.to_str().and_then(|word| word.split_once(tool::OUTPUT))
+    {
+        Some((before, after)) => {
+            let mut word = OsString::from(before);
+            word.push(files);
+            word.push(after);
+            word
+        }
+        None => word.clone(),
+    };
+    argv.iter().map(word).collect()
 }
 
 fn exit_code(ended: &Ended) -> Option<u8> {

@@ -4,6 +4,7 @@ pub mod backends;
 pub mod campaign;
 pub mod charts;
 pub mod compare;
+pub mod evals;
 pub mod fitness;
 pub mod log;
 pub mod markdown;

@@ -8,6 +8,7 @@ pub mod campaign;
 pub mod cell;
 pub mod change;
 pub mod environment;
+pub mod eval;
 pub mod journal;
 pub mod manifest;
 pub mod row;
@@ -15,9 +16,10 @@ pub mod thresholds;
 
 pub use brief::Brief;
 pub use campaign::Campaign;
-pub use cell::Cell;
+pub use cell::{BenchmarkCell, Cell, EvalCell};
 pub use change::Change;
 pub use environment::Environment;
+pub use eval::{Completion, EvalSample, Score};
 pub use manifest::Manifest;
 pub use row::Row;
 pub use thresholds::{Evidence, Thresholds};
@@ -30,3 +32,6 @@ pub const JOURNAL: &str = "journal.jsonl";
 
 /// The directory of a run directory that holds what the tool itself said, untouched.
 pub const RAW: &str = "raw";
+
+/// The directory in [`RAW`] that holds files that the tool wrote.
+pub const OUTPUT_FILES: &str = "files";

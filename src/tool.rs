@@ -1,21 +1,48 @@
 //! The tools whose output halo understands, all in [`TOOLS`].
 //!
-//! A tool only adds output flags and reads what the program printed; it never changes what is
-//! measured, opens no file and starts no process.
+//! A tool only adds output flags and reads what the program printed and wrote; it never changes
+//! what is measured, opens no file and starts no process.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 pub use crate::run::Row;
 use crate::run::manifest::Case;
+use crate::run::{Completion, EvalSample, Score};
 
+pub mod aiperf;
+pub mod bigcodebench;
+pub mod clpeak;
+mod document;
+pub mod evalplus;
+pub mod inspect_ai;
 pub mod llama_bench;
+pub mod llama_benchy;
+pub mod lm_eval;
+mod scores;
+pub mod vllm_bench;
+pub mod words;
 
 /// Every tool.
-pub static TOOLS: &[&dyn Tool] = &[&llama_bench::LlamaBench];
+pub static TOOLS: &[&dyn Tool] = &[
+    &llama_bench::LlamaBench,
+    &inspect_ai::InspectAi,
+    &evalplus::EvalPlus,
+    &bigcodebench::BigCodeBench,
+    &lm_eval::LmEval,
+    &llama_benchy::LlamaBenchy,
+    &vllm_bench::VllmBench,
+    &aiperf::AiPerf,
+    &clpeak::ClPeak,
+];
+
+/// Stands in a command line for the directory of the run that takes files of the tool; the recorder
+/// puts the directory in its place when it has made it.
+pub const OUTPUT: &str = "{halo-output}";
 
 /// A benchmark or eval program.
 pub trait Tool: Sync {
@@ -26,13 +53,21 @@ pub trait Tool: Sync {
     /// or `toolbox run` too.
     fn recognizes(&self, argv: &[OsString]) -> Option<usize>;
 
-    /// Adds the flags that make the tool print what [`Tool::parse`] reads. `help` is what the
-    /// program says to `--help`, where it was asked successfully.
-    fn prepare(&self, plan: &mut Plan, help: Option<&str>);
+    /// Whether [`Tool::prepare`] needs to know what the program says to `--help`: some take seconds
+    /// to say it.
+    fn needs_help(&self) -> bool {
+        false
+    }
+
+    /// Adds the flags that make the tool print or write what [`Tool::parse`] reads. `help` is what
+    /// the program says to `--help`, where it was asked successfully.
+    fn prepare(&self, _plan: &mut Plan, _help: Option<&str>) {}
 
     /// What in the command line cannot go together, where the tool itself would find it out late,
     /// and what to do.
-    fn contradiction(&self, argv: &[OsString]) -> Option<String>;
+    fn contradiction(&self, _argv: &[OsString]) -> Option<String> {
+        None
+    }
 
     /// The command line with so many repetitions of each test; none where the tool has none.
     fn with_repetitions(&self, _argv: &[OsString], _repetitions: u32) -> Option<Vec<OsString>> {
@@ -40,14 +75,52 @@ pub trait Tool: Sync {
     }
 
     /// The model files that the command line names.
-    fn models(&self, argv: &[OsString]) -> Vec<PathBuf>;
+    fn models(&self, _argv: &[OsString]) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// Where the program writes files that [`Tool::parse`] reads.
+    fn places(&self, _command: &CommandLine<'_>) -> Vec<Place> {
+        Vec::new()
+    }
 
     /// What a line that the program prints, on either output, says of its progress. It is asked
     /// while the program runs.
-    fn phase(&self, line: &[u8]) -> Option<Phase>;
+    fn phase(&self, _line: &[u8]) -> Option<Phase> {
+        None
+    }
 
-    /// Reads what the program printed.
+    /// Reads what the program printed and wrote.
     fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError>;
+}
+
+/// A command line that was executed.
+#[derive(Clone, Copy)]
+pub struct CommandLine<'a> {
+    /// Its words.
+    pub argv: &'a [OsString],
+    /// Where in it the tool's program stands.
+    pub program: usize,
+    /// What the command sees of a variable.
+    pub variable: &'a dyn Fn(&str) -> Option<OsString>,
+}
+
+/// Files that a program writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// A file, or a directory with the files somewhere below it, from where the command runs.
+    pub path: PathBuf,
+    /// How the names of the files end, as `.eval`.
+    pub endings: &'static [&'static str],
+}
+
+/// A file that the program wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputFile {
+    /// Where it is in the run directory, as `raw/files/logs/a.eval`.
+    pub path: String,
+    /// What it holds.
+    pub bytes: Vec<u8>,
 }
 
 /// The command line that will be executed.
@@ -67,7 +140,7 @@ pub struct Plan {
 /// Something that a tool begins or has ended, as it says itself: a mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phase {
-    /// As `prompt` or `generation`.
+    /// As `prompt`, `generation` or `sample`.
     pub name: &'static str,
     /// More about it, as the number of the repetition.
     pub attributes: BTreeMap<String, String>,
@@ -84,6 +157,15 @@ pub struct Outputs<'a> {
     pub stdout: &'a [u8],
     /// Standard error.
     pub stderr: &'a [u8],
+    /// The files that it wrote, in the order of their names.
+    pub files: &'a [OutputFile],
+}
+
+impl<'a> Outputs<'a> {
+    /// The files whose names end so.
+    fn files_ending(&self, ending: &str) -> impl Iterator<Item = &'a OutputFile> {
+        self.files.iter().filter(move |file| file.path.ends_with(ending))
+    }
 }
 
 /// What was found in a tool's output.
@@ -97,8 +179,29 @@ pub struct Parsed {
     pub rows: Vec<Row>,
     /// What each case was measured with.
     pub cases: Vec<Case>,
+    /// What the model is called that a server was asked for.
+    pub model: Option<String>,
+    /// What an eval scored.
+    pub scores: Vec<Score>,
+    /// What became of each of its samples.
+    pub samples: Vec<EvalSample>,
+    /// How much of it was done.
+    pub completion: Option<Completion>,
+    /// What the program wrote down of its progress, with its own times.
+    pub moments: Vec<ToolMoment>,
     /// Why the run failed although the program may have exited with 0.
     pub failure: Option<String>,
+    /// What else is to be known, as files that could not be read: one sentence each.
+    pub problems: Vec<String>,
+}
+
+/// Something that a tool wrote down, with its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolMoment {
+    /// When, by the clock of the machine.
+    pub at: Timestamp,
+    /// What.
+    pub phase: Phase,
 }
 
 /// Output that is there and cannot be understood.

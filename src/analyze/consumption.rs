@@ -1,6 +1,7 @@
 //! What a run and its phases took: which sensor tells it, over which windows, for how many tokens.
 
 use super::energy::{self, Sensor};
+use super::evals::{self, Task};
 use super::phase::{Phase, Window, Work};
 use super::telemetry::{Point, Telemetry, Unreadable};
 use crate::run::Thresholds;
@@ -22,6 +23,9 @@ const GAP_INTERVALS: f64 = 2.5;
 
 /// The least time before the command that tells what an idle machine takes, in seconds.
 const LEAST_IDLE: f64 = 1.5;
+
+/// The work of a task of an eval as a whole, in the archive.
+pub const TASK: &str = "task";
 
 /// How busy the graphics processor may be while that is taken, from 0 to 1.
 const IDLE_BUSY: f64 = 0.05;
@@ -84,10 +88,74 @@ impl Readings {
 
     fn energy(&self, window: Window) -> Option<energy::Energy> {
         match self {
-            Self::Power(points, sensor) => energy::of_power(points, window, *sensor),
-            Self::Counter(points, longest_gap) => energy::of_counter(points, window, *longest_gap),
+            Self::Power(points, sensor) => energy::of_power(near(points, window), window, *sensor),
+            Self::Counter(points, longest_gap) => {
+                energy::of_counter(near(points, window), window, *longest_gap)
+            }
         }
     }
+}
+
+/// The readings that tell of a window: those in it and two beside it on each side, for what happens
+/// at its ends.
+fn near(points: &[Point], window: Window) -> &[Point] {
+    let first = points.partition_point(|point| point.at <= window.from).saturating_sub(2);
+    let last = points.partition_point(|point| point.at < window.to) + 2;
+    &points[first..last.min(points.len())]
+}
+
+/// What an eval took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OfEval {
+    /// Each task, in order.
+    pub tasks: Vec<Energy>,
+    /// Joules of each sample, in order; none where that is not known.
+    pub samples: Vec<Option<f64>>,
+}
+
+/// What the tasks of an eval and their samples took. Nothing where no sensor tells power or energy.
+///
+/// `samples` says when each was worked on, and which of them are the same question: an answer may
+/// count for two tasks.
+///
+/// # Errors
+///
+/// Where the recording is damaged.
+pub fn of_eval(
+    telemetry: &dyn Telemetry,
+    tasks: &[Task],
+    samples: &[(Option<Window>, (&str, u32))],
+    interval: f64,
+    thresholds: &Thresholds,
+) -> Result<Option<OfEval>, Unreadable> {
+    let Some((readings, source)) = Readings::of(telemetry, interval)? else { return Ok(None) };
+    let tasks = tasks.iter().map(|task| {
+        let measured = Measured::of(&readings, &[task.window], thresholds);
+        let named = (task.name.as_str(), "", TASK);
+        if task.is_shared {
+            let absent = "other tasks were worked on at the same time".to_owned();
+            let alone = Measured { figures: None, absent: Some(absent), ..measured };
+            return alone.part(&source, named, task.generated_tokens, None);
+        }
+        measured.part(&source, named, task.generated_tokens, None)
+    });
+    let tasks = tasks.collect();
+    let mut questions: Vec<(Window, (&str, u32))> =
+        samples.iter().filter_map(|(window, question)| Some(((*window)?, *question))).collect();
+    questions.sort_unstable();
+    questions.dedup();
+    let windows: Vec<Window> = questions.iter().map(|(window, _)| *window).collect();
+    let known = |part: Window| {
+        let energy = readings.energy(part)?;
+        (energy.coverage >= thresholds.coverage).then_some(energy.joules)
+    };
+    let shared = evals::share(&windows, known);
+    let of_sample = |(window, question): &(Option<Window>, (&str, u32))| {
+        let window = window.filter(|window| window.seconds() >= thresholds.shortest_phase)?;
+        let place = questions.binary_search(&(window, *question)).ok()?;
+        shared[place]
+    };
+    Ok(Some(OfEval { tasks, samples: samples.iter().map(of_sample).collect() }))
 }
 
 /// What a run took. Nothing where no sensor tells power or energy.

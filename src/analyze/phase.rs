@@ -7,6 +7,10 @@ use crate::run::manifest::Case;
 const STARTED: &str = "command started";
 const ENDED: &str = "command ended";
 
+/// The mark that the recorder makes when a server has ended the last request, where that was after
+/// the command's end.
+pub const SERVER_IDLE: &str = "server idle";
+
 /// A span of time, in nanoseconds since the recording began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Window {
@@ -79,12 +83,13 @@ pub struct Phase {
     pub window: Window,
 }
 
-/// From the start of the command to its end; none where it was never started. The end of a command
-/// that nobody saw ending is the last that is known.
+/// From the start of the command to its end, or to that of the last request to a server; none where
+/// it was never started. The end of a command that nobody saw ending is the last that is known.
 pub fn command(events: &[Event], last: i64) -> Option<Window> {
     let at = |name: &str| events.iter().find(|event| event.by == "halo" && event.name == name);
     let from = at(STARTED)?.at;
-    let to = at(ENDED).map_or(last, |event| event.at);
+    let ended = at(ENDED).map_or(last, |event| event.at);
+    let to = at(SERVER_IDLE).map_or(ended, |event| event.at.max(ended));
     Some(Window { from, to })
 }
 

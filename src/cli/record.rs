@@ -22,6 +22,7 @@ use crate::run::campaign;
 use crate::run::manifest::{Kind, State, Tags};
 
 mod comparing;
+mod evaluating;
 mod exporting;
 mod fitness;
 mod interleaving;
@@ -34,6 +35,7 @@ mod values;
 
 use comparing::Compare;
 pub use comparing::Compared;
+use evaluating::Suite;
 pub use exporting::Format;
 use fitness::Check;
 use interleaving::Interleave;
@@ -74,6 +76,7 @@ const BENCHMARK_USAGE: &str = "halo-record benchmark [OPTIONS] -- COMMAND [ARGUM
 #[command(args_override_self = true)]
 #[command(after_help = "Examples:
   halo-record benchmark --tag post-opt --tag kv=q4_0 -- llama-bench -m model.gguf -r 5
+  halo-record eval --suite quick       score, time and energy of a model
   halo-record run -- ./any-command     record any command
   halo-record list --tag kv=q4_0       what was recorded
   halo-record show latest              results, machine and files of the last run
@@ -82,7 +85,7 @@ The archive is the directory that --archive or HALO_ARCHIVE names, else /var/lib
 be written to, else ~/.local/state/halo. Its files are JSON and Parquet: docs/archive.md shows how
 DuckDB, Polars and pandas read them.
 
-Exit codes of benchmark and run: the command's own; 1 where it said 0 and its output says that it
+Exit codes of benchmark, eval and run: the command's own; 1 where it said 0 and its output says that it
 failed; 2 for what is refused before anything runs; 125 where halo itself failed.")]
 struct Line {
     /// Directory of the archive
@@ -105,6 +108,21 @@ enum Subcommands {
         min_phase: Option<Duration>,
         #[command(flatten)]
         sweep: Box<Sweep>,
+        #[command(flatten)]
+        resume: Resume,
+        #[command(flatten)]
+        command: Command,
+    },
+    /// Record an eval, or the evals of a suite: score, time and energy
+    #[command(override_usage = evaluating::USAGE, after_help = evaluating::HELP)]
+    Eval {
+        #[command(flatten)]
+        recording: Recording,
+        /// End the command where nothing has listened at its server's address for so long
+        #[arg(long, value_name = "TIME", default_value = "1m", value_parser = evaluating::server_timeout)]
+        server_timeout: Duration,
+        #[command(flatten)]
+        suite: Box<Suite>,
         #[command(flatten)]
         resume: Resume,
         #[command(flatten)]
@@ -446,6 +464,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
     let action = match line.command {
         Subcommands::Benchmark { recording, min_phase, sweep, resume, command } => {
             return benchmark(recording, min_phase, *sweep, resume, command, archive);
+        }
+        Subcommands::Eval { recording, server_timeout, suite, resume, command } => {
+            return evaluating::asked(recording, *suite, server_timeout, resume, command, archive);
         }
         Subcommands::Run { recording, command } => {
             let request = recording.request(Kind::Run, command, archive)?;

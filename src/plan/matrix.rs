@@ -10,6 +10,7 @@ use super::kv::KvTypes;
 use super::memory::Memory;
 use super::order::Order;
 use super::sweep::{self, BackendOf, Repetitions, Sweep};
+use crate::run::Cell;
 use crate::run::campaign::PlannedCell;
 
 /// The backend of those who name none: the toolkit's.
@@ -161,9 +162,9 @@ pub fn build(asked: &Asked, memory: &Memory, seed: &str) -> Result<Matrix, Vec<R
         let inside = backend.path_inside(&model.path).display().to_string();
         match known.translate(&sweep::flags(&cell, &inside)) {
             Ok(flags) => matrix.cells.push(PlannedCell {
-                cell,
-                file: model.path.display().to_string(),
-                bytes: model.bytes,
+                cell: Cell::Benchmark(cell),
+                file: Some(model.path.display().to_string()),
+                bytes: Some(model.bytes),
                 argv: backend.command(Some(&model.path), &flags),
             }),
             Err(wrong) => refusals.extend(wrong),

@@ -3,7 +3,7 @@
 
 use ring::digest::{SHA256, digest};
 
-use crate::run::cell::Cell;
+use crate::run::cell::BenchmarkCell;
 
 /// The order of cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -27,7 +27,7 @@ impl Order {
     }
 
     /// Puts cells into this order.
-    pub fn arrange(self, mut cells: Vec<Cell>, seed: &str) -> Vec<Cell> {
+    pub fn arrange(self, mut cells: Vec<BenchmarkCell>, seed: &str) -> Vec<BenchmarkCell> {
         match self {
             Self::Fixed => cells,
             Self::Shuffled => {
@@ -41,12 +41,16 @@ impl Order {
     }
 }
 
-fn interleaved(cells: &[Cell]) -> Vec<Cell> {
+fn interleaved(cells: &[BenchmarkCell]) -> Vec<BenchmarkCell> {
     let rounds = cells.iter().map(|cell| cell.repetitions).max().unwrap_or_default();
     let mut arranged = Vec::new();
     for round in 1..=rounds {
         let in_round = cells.iter().filter(|cell| cell.repetitions >= round);
-        let once = in_round.map(|cell| Cell { repetitions: 1, round: Some(round), ..cell.clone() });
+        let once = in_round.map(|cell| BenchmarkCell {
+            repetitions: 1,
+            round: Some(round),
+            ..cell.clone()
+        });
         if round % 2 == 1 {
             arranged.extend(once);
         } else {

@@ -2,7 +2,7 @@
 
 use super::kv::KvTypes;
 use super::order::Order;
-use crate::run::cell::Cell;
+use crate::run::cell::BenchmarkCell;
 
 /// What a prompt is at least, however small the context is.
 const LEAST_PROMPT: u32 = 512;
@@ -66,8 +66,13 @@ pub struct BackendOf<'a> {
 
 impl Sweep {
     /// The cells of the matrix, each once, in the order in which they run.
-    pub fn cells(&self, models: &[&str], backends: &[BackendOf<'_>], seed: &str) -> Vec<Cell> {
-        let mut cells: Vec<Cell> = Vec::new();
+    pub fn cells(
+        &self,
+        models: &[&str],
+        backends: &[BackendOf<'_>],
+        seed: &str,
+    ) -> Vec<BenchmarkCell> {
+        let mut cells: Vec<BenchmarkCell> = Vec::new();
         for model in models {
             for backend in backends {
                 for kv in &self.kv_types {
@@ -75,7 +80,7 @@ impl Sweep {
                         for ubatch in or_none(&self.ubatches) {
                             for depth in std::iter::once(0).chain(self.contexts.iter().copied()) {
                                 let long = ubatch.or(backend.ubatch_long_context);
-                                let cell = Cell {
+                                let cell = BenchmarkCell {
                                     model: (*model).to_owned(),
                                     backend: backend.name.to_owned(),
                                     kv: kv.to_string(),
@@ -117,7 +122,7 @@ fn or_none(values: &[u32]) -> Vec<Option<u32>> {
 /// The flags of llama-bench for a cell, as the oldest and the newest that is known understand them
 /// after their translation: all layers on the GPU, no memory mapping, flash attention. Without
 /// these, this chip crashes or is slow.
-pub fn flags(cell: &Cell, model: &str) -> Vec<String> {
+pub fn flags(cell: &BenchmarkCell, model: &str) -> Vec<String> {
     let mut flags: Vec<String> =
         ["-ngl", "99", "-mmp", "0", "-fa", "1", "-m", model].map(str::to_owned).into();
     let mut add = |name: &str, value: u32| flags.extend([name.to_owned(), value.to_string()]);
@@ -222,7 +227,7 @@ mod tests {
         assert_eq!(first, shuffled.cells(&models, &[ROCM], "seed"));
         assert_ne!(first, shuffled.cells(&models, &[ROCM], "other"));
         assert_ne!(first, in_order);
-        let sorted = |mut cells: Vec<Cell>| {
+        let sorted = |mut cells: Vec<BenchmarkCell>| {
             cells.sort();
             cells
         };

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,6 +31,8 @@ pub struct Task<'a> {
     pub argv: &'a [OsString],
     /// Variables that are set for it beside those that halo has itself.
     pub variables: &'a [(&'a str, &'a OsStr)],
+    /// Where it runs; none for where halo does.
+    pub directory: Option<&'a Path>,
     /// Where its process is noted while it runs.
     pub running: Running,
     /// Where its standard output is copied to.
@@ -247,6 +250,9 @@ fn spawn(task: Task<'_>, terminal: Option<&mut Terminal>) -> io::Result<(Pid, Te
     };
     let mut command = Command::new(program);
     command.args(arguments).envs(task.variables.iter().copied());
+    if let Some(directory) = task.directory {
+        command.current_dir(directory);
+    }
     let (stderr, stderr_of_command) =
         if task.show.is_shown { output_like(io::stderr())? } else { pipe()? };
     let (child, stdout) = if let Some(terminal) = terminal {

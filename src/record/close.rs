@@ -12,16 +12,15 @@ use jiff::Timestamp;
 
 use super::guard::{ABORTED, REASON};
 use super::journal::Journal;
-use super::worth;
+use super::{collect, worth};
 use crate::archive::convert::{Converted, convert};
 use crate::archive::write::{self, Identity};
-use crate::archive::{ArchiveError, RunDirectory, files};
+use crate::archive::{ArchiveError, RunDirectory, eval_samples, files, moments};
 use crate::process::foreground::{Ended, is_ending, signal_name};
-use crate::run::RAW;
 use crate::run::journal::Mark;
-use crate::run::manifest::{Command, Manifest, Origin, Results, State, Summary, Verdict};
-use crate::tool::llama_bench;
-use crate::tool::{self, Outputs, Parsed, Row};
+use crate::run::manifest::{Command, Manifest, Model, Origin, Results, State, Summary, Verdict};
+use crate::run::{EvalSample, RAW};
+use crate::tool::{self, Outputs, Parsed, Row, ToolMoment, llama_bench};
 
 /// More output than this is of no tool that halo knows.
 const LARGEST_OUTPUT: u64 = 64 * 1024 * 1024;
@@ -57,8 +56,8 @@ pub(super) fn mark_end(
 ///
 /// Where a file could not be written. The journal is kept then, and the state stays `running`.
 pub(super) fn close(run: &RunDirectory, manifest: &mut Manifest) -> Result<(), ArchiveError> {
-    let mut rows = read_output(run, manifest);
-    let converted = match convert(run, &rows) {
+    let output = read_output(run, manifest);
+    let converted = match convert(run, &output.rows) {
         Ok(converted) => converted,
         Err(error) => {
             run.write_manifest(manifest)?;
@@ -67,13 +66,24 @@ pub(super) fn close(run: &RunDirectory, manifest: &mut Manifest) -> Result<(), A
     };
     if let Some(converted) = converted {
         take_over(manifest, converted);
-        write_results(run, manifest, &mut rows)?;
+        write_results(run, manifest, output)?;
     } else {
         manifest.state = State::Interrupted;
         manifest.problems.push("halo was killed before the first sample".to_owned());
     }
     seal(run, manifest)?;
     run.remove_journal()
+}
+
+/// What a tool's output has that the manifest does not hold.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    /// The figures.
+    pub(super) rows: Vec<Row>,
+    /// What became of each sample of an eval.
+    pub(super) samples: Vec<EvalSample>,
+    /// What the tool wrote down of its progress.
+    moments: Vec<ToolMoment>,
 }
 
 /// Judges a run whose tables are there, and writes its results: those of the tool and its energy.
@@ -84,13 +94,16 @@ pub(super) fn close(run: &RunDirectory, manifest: &mut Manifest) -> Result<(), A
 pub(super) fn write_results(
     run: &RunDirectory,
     manifest: &mut Manifest,
-    rows: &mut Vec<Row>,
+    mut output: Output,
 ) -> Result<(), ArchiveError> {
-    rows.extend(worth::judge(run, manifest));
-    manifest.summary = summary(rows);
+    output.moments.extend(worth::moments(&output.samples));
+    moments::replace(run, manifest, &output.moments)?;
+    worth::judge(run, manifest, &mut output);
+    manifest.summary = summary(&output.rows);
     let identity = Identity::of(manifest, run.name().to_owned());
-    write::write_results(run.path(), &identity, rows)
-        .map_err(|error| ArchiveError(format!("{}: {error}", run.path().display())))
+    let refuse = |error: io::Error| ArchiveError(format!("{}: {error}", run.path().display()));
+    eval_samples::write(run.path(), &identity, &output.samples).map_err(refuse)?;
+    write::write_results(run.path(), &identity, &output.rows).map_err(refuse)
 }
 
 /// Writes the manifest of a run whose other files are all there.
@@ -148,7 +161,11 @@ pub(super) fn state(manifest: &Manifest) -> State {
         let has_failed = manifest.failure.is_some() || manifest.results != Results::Parsed;
         return if has_failed { State::Failed } else { State::Complete };
     }
-    if was_cut_short(manifest) {
+    if manifest.command.lost_server {
+        return State::Failed;
+    }
+    let says_cancelled = manifest.completion.is_some_and(|completion| completion.is_cancelled);
+    if was_cut_short(manifest) || says_cancelled {
         State::Cancelled
     } else if manifest.command.exit_code == Some(0) && manifest.failure.is_none() {
         State::Complete
@@ -157,22 +174,26 @@ pub(super) fn state(manifest: &Manifest) -> State {
     }
 }
 
-/// Reads what the tool printed into the manifest, and gives the figures.
-pub(super) fn read_output(run: &RunDirectory, manifest: &mut Manifest) -> Vec<Row> {
+/// Reads what the tool printed and wrote into the manifest, and gives what that does not hold.
+pub(super) fn read_output(run: &RunDirectory, manifest: &mut Manifest) -> Output {
     manifest.results = Results::None;
     manifest.unparsed = None;
+    manifest.scores = Vec::new();
+    manifest.completion = None;
     // What a tool says that was ended is of less interest.
     manifest.failure.clone_from(&manifest.command.aborted);
     if manifest.origin == Origin::Imported {
         return read_imported(run, manifest);
     }
     let argv: Vec<OsString> = manifest.command.executed.iter().map(OsString::from).collect();
-    let Some((tool, program)) = tool::recognize(&argv) else { return Vec::new() };
-    let parsed = read(run, "stdout").and_then(|stdout| Ok((stdout, read(run, "stderr")?)));
-    let parsed = match parsed {
+    let Some((tool, program)) = tool::recognize(&argv) else { return Output::default() };
+    let streams = read(run, "stdout").and_then(|stdout| Ok((stdout, read(run, "stderr")?)));
+    let read = streams.and_then(|streams| Ok((streams, collect::read(run)?)));
+    let parsed = match read {
         Err(error) => Err(error.to_string()),
-        Ok((stdout, stderr)) => {
-            let outputs = Outputs { argv: &argv, program, stdout: &stdout, stderr: &stderr };
+        Ok(((stdout, stderr), files)) => {
+            let (stdout, stderr) = (&stdout, &stderr);
+            let outputs = Outputs { argv: &argv, program, stdout, stderr, files: &files };
             match catch_unwind(AssertUnwindSafe(|| tool.parse(&outputs))) {
                 Ok(parsed) => parsed.map_err(|error| error.to_string()),
                 Err(_) => Err(format!("halo has a bug: the reader of {} panicked", tool.name())),
@@ -184,13 +205,13 @@ pub(super) fn read_output(run: &RunDirectory, manifest: &mut Manifest) -> Vec<Ro
         Err(error) => {
             manifest.results = Results::Unparsed;
             manifest.unparsed = Some(error);
-            Vec::new()
+            Output::default()
         }
     }
 }
 
 /// The same for a file of somebody else, whose command line nobody knows.
-fn read_imported(run: &RunDirectory, manifest: &mut Manifest) -> Vec<Row> {
+fn read_imported(run: &RunDirectory, manifest: &mut Manifest) -> Output {
     let read = read(run, "stdout").map_err(|error| error.to_string());
     let imported = read.and_then(|bytes| {
         catch_unwind(|| llama_bench::import(&bytes))
@@ -202,19 +223,36 @@ fn read_imported(run: &RunDirectory, manifest: &mut Manifest) -> Vec<Row> {
         Err(error) => {
             manifest.results = Results::Unparsed;
             manifest.unparsed = Some(error);
-            Vec::new()
+            Output::default()
         }
     }
 }
 
-fn take_results(manifest: &mut Manifest, parsed: Parsed) -> Vec<Row> {
-    manifest.results = if parsed.rows.is_empty() { Results::None } else { Results::Parsed };
+fn take_results(manifest: &mut Manifest, parsed: Parsed) -> Output {
+    let is_empty = parsed.rows.is_empty() && parsed.scores.is_empty();
+    manifest.results = if is_empty { Results::None } else { Results::Parsed };
     manifest.tool.version = parsed.version;
     manifest.backend = parsed.backend;
     manifest.summary = summary(&parsed.rows);
     manifest.cases = parsed.cases;
+    manifest.scores = parsed.scores;
+    manifest.completion = parsed.completion;
     manifest.failure = manifest.failure.take().or(parsed.failure);
-    parsed.rows
+    for problem in parsed.problems {
+        if !manifest.problems.contains(&problem) {
+            manifest.problems.push(problem);
+        }
+    }
+    if let Some(name) = parsed.model.filter(|_| manifest.models.is_empty()) {
+        manifest.models.push(Model {
+            name,
+            file: String::new(),
+            bytes: None,
+            sha256: None,
+            metadata: BTreeMap::new(),
+        });
+    }
+    Output { rows: parsed.rows, samples: parsed.samples, moments: parsed.moments }
 }
 
 fn read(run: &RunDirectory, name: &str) -> io::Result<Vec<u8>> {

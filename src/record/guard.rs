@@ -46,6 +46,8 @@ struct State {
     /// When the command was started.
     begun: Option<Instant>,
     abort: Option<Abort>,
+    /// The command was ended because its server was gone.
+    has_lost_server: bool,
     /// The command has ended, or never will be started.
     is_over: bool,
 }
@@ -110,6 +112,20 @@ impl Guard {
         }
     }
 
+    /// Ends the command because the server that it asks is gone.
+    pub(super) fn lose_server(&self, reason: String) {
+        let mut state = self.state();
+        if !state.is_over && state.abort.is_none() {
+            state.has_lost_server = true;
+            self.abort(state, reason, []);
+        }
+    }
+
+    /// Whether the command has ended, or never will be started.
+    pub(super) fn is_over(&self) -> bool {
+        self.state().is_over
+    }
+
     fn abort<const N: usize>(
         &self,
         mut state: MutexGuard<'_, State>,
@@ -122,11 +138,13 @@ impl Guard {
         foreground::ask_to_end();
     }
 
-    /// The command has ended: nothing is to be done any more. Says why it was ended, where it was.
-    pub(super) fn end(&self) -> Option<String> {
+    /// The command has ended: nothing is to be done any more. Says why it was ended, where it was,
+    /// and whether that was for its server.
+    pub(super) fn end(&self) -> Option<(String, bool)> {
         let mut state = self.state();
         state.is_over = true;
-        state.abort.as_ref().map(|abort| abort.reason.clone())
+        let abort = state.abort.as_ref();
+        abort.map(|abort| (abort.reason.clone(), state.has_lost_server))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -82,7 +82,9 @@ pub(super) fn models(
     problems: &mut Vec<String>,
 ) -> Vec<Model> {
     let named = || prepared.tool.map(|tool| tool.models(&prepared.plan.argv)).unwrap_or_default();
-    let files = planned(request).map_or_else(named, |planned| vec![planned.file.clone().into()]);
+    let of_server = || request.endpoint.as_ref()?.file.clone();
+    let planned = planned(request).and_then(|planned| planned.file.clone());
+    let files = planned.or_else(of_server).map_or_else(named, |file| vec![file.into()]);
     let (cache_home, home) = (std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"));
     let cache = model::cache_path(cache_home.as_deref(), home.as_deref());
     let described = files.iter().map(|file| {

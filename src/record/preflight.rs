@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::{Access, access};
 
-use super::{Refusal, Request};
+use super::{Refusal, Request, server};
 use crate::process::Program;
 use crate::tool::{self, Plan, Tool};
 
@@ -18,6 +18,8 @@ const HELP_DEADLINE: Duration = Duration::from_secs(20);
 pub(super) struct Prepared {
     pub(super) tool: Option<&'static dyn Tool>,
     pub(super) plan: Plan,
+    /// Variables that it gets and that are written down nowhere.
+    pub(super) secrets: Vec<(&'static str, OsString)>,
 }
 
 /// Checks a request.
@@ -48,10 +50,11 @@ pub(super) fn check(request: &Request) -> Result<Prepared, Refusal> {
         notes: Vec::new(),
     };
     if let Some((tool, program)) = recognized {
-        let help = help_of(&request.argv[..=program]);
+        let help = tool.needs_help().then(|| help_of(&request.argv[..=program])).flatten();
         tool.prepare(&mut plan, help.as_deref());
     }
-    Ok(Prepared { tool: recognized.map(|(tool, _)| tool), plan })
+    let secrets = server::key_variables(request)?;
+    Ok(Prepared { tool: recognized.map(|(tool, _)| tool), plan, secrets })
 }
 
 /// What a program says of itself: flags come and go from one version to the next.

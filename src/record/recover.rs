@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use super::close;
+use super::{close, collect};
 use crate::archive::filter::Listed;
 use crate::archive::{Archive, ArchiveError, RunDirectory};
 use crate::run::manifest::{Manifest, Origin, State};
@@ -33,6 +33,11 @@ pub fn recover(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
         return Ok(manifest);
     }
     manifest.origin = Origin::Recovered;
+    // What was written after the journal's last line is of somebody else.
+    let last = fs::metadata(run.join(JOURNAL)).and_then(|about| about.modified());
+    if let Ok(last) = last {
+        collect::collect(run, &mut manifest, last);
+    }
     close::close(run, &mut manifest)?;
     Ok(manifest)
 }
@@ -59,11 +64,11 @@ pub fn reparse(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
 ///
 /// Where a file could not be written.
 pub fn write_results(run: &RunDirectory, manifest: &mut Manifest) -> Result<(), ArchiveError> {
-    let mut rows = close::read_output(run, manifest);
+    let output = close::read_output(run, manifest);
     if manifest.state != State::Interrupted {
         manifest.state = close::state(manifest);
     }
-    close::write_results(run, manifest, &mut rows)?;
+    close::write_results(run, manifest, output)?;
     close::seal(run, manifest)
 }
 

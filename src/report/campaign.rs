@@ -3,22 +3,37 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::evals;
 use super::terminal::{align_right, plain_table, trimmed};
 use crate::campaign::status::{CellStatus, Outcome};
 use crate::quantity::number;
 use crate::run::manifest::Summary;
-use crate::run::{Campaign, Cell};
+use crate::run::{BenchmarkCell, Campaign, Cell};
 
 /// How a speed is called in the archive.
 const SPEED: &str = "tokens_per_second";
 
 /// The cells of a campaign that has not begun.
 pub fn plan(campaign: &Campaign, has_commands: bool) -> String {
+    let mut text = if campaign.endpoint.is_some() {
+        evals::plan(campaign)
+    } else {
+        plan_of_benchmarks(campaign)
+    };
+    if has_commands {
+        for (index, planned) in campaign.cells.iter().enumerate() {
+            let _ = writeln!(text, "{} {}", index + 1, planned.argv.join(" "));
+        }
+    }
+    text
+}
+
+fn plan_of_benchmarks(campaign: &Campaign) -> String {
     let mut table =
         plain_table(&["", "model", "backend", "KV", "batch", "ubatch", "test", "reps", "round"]);
     let number = |value: Option<u32>| value.map_or_else(String::new, |value| value.to_string());
     for (index, planned) in campaign.cells.iter().enumerate() {
-        let cell = &planned.cell;
+        let Cell::Benchmark(cell) = &planned.cell else { continue };
         table.add_row([
             (index + 1).to_string(),
             cell.model.clone(),
@@ -31,13 +46,7 @@ pub fn plan(campaign: &Campaign, has_commands: bool) -> String {
             number(cell.round),
         ]);
     }
-    let mut text = trimmed(&table);
-    if has_commands {
-        for (index, planned) in campaign.cells.iter().enumerate() {
-            let _ = writeln!(text, "{} {}", index + 1, planned.argv.join(" "));
-        }
-    }
-    text
+    trimmed(&table)
 }
 
 /// What came out of a campaign: a line for each test of each cell, the rounds of one together.
@@ -54,6 +63,9 @@ pub fn summary(campaign: &Campaign, cells: &[CellStatus<'_>]) -> String {
         cells.len() - failed - open,
         campaign.order
     );
+    if campaign.endpoint.is_some() {
+        return text + &evals::summary(cells);
+    }
     let mut table =
         plain_table(&["model", "backend", "KV", "batch", "ubatch", "test", "t/s", "±", "n", "run"]);
     for (cell, statuses) in without_rounds(cells) {
@@ -84,7 +96,8 @@ pub fn summary(campaign: &Campaign, cells: &[CellStatus<'_>]) -> String {
         }
         for status in statuses {
             let run = status.run.map_or(String::new(), |(run, _)| run.to_owned());
-            let round = status.planned.cell.round.map_or(String::new(), |r| format!(", round {r}"));
+            let round =
+                status.planned.cell.round().map_or(String::new(), |r| format!(", round {r}"));
             let none = || [String::new(), String::new(), String::new()];
             match &status.outcome {
                 Outcome::Done => {}
@@ -100,10 +113,13 @@ pub fn summary(campaign: &Campaign, cells: &[CellStatus<'_>]) -> String {
 }
 
 /// The cells with their rounds, in their order.
-fn without_rounds<'a, 'b>(cells: &'b [CellStatus<'a>]) -> Vec<(Cell, Vec<&'b CellStatus<'a>>)> {
-    let mut groups: Vec<(Cell, Vec<&CellStatus<'_>>)> = Vec::new();
+fn without_rounds<'a, 'b>(
+    cells: &'b [CellStatus<'a>],
+) -> Vec<(BenchmarkCell, Vec<&'b CellStatus<'a>>)> {
+    let mut groups: Vec<(BenchmarkCell, Vec<&CellStatus<'_>>)> = Vec::new();
     for status in cells {
-        let cell = status.planned.cell.without_round();
+        let Cell::Benchmark(cell) = &status.planned.cell else { continue };
+        let cell = cell.without_round();
         match groups.iter_mut().find(|(known, _)| *known == cell) {
             Some((_, group)) => group.push(status),
             None => groups.push((cell, vec![status])),
@@ -167,6 +183,9 @@ pub fn json(campaign: &Campaign, cells: &[CellStatus<'_>]) -> serde_json::Value 
             if let Some((run, manifest)) = status.run {
                 value.insert("run", run.into());
                 value.insert("summary", serde_json::json!(manifest.summary));
+                if !manifest.scores.is_empty() {
+                    value.insert("scores", serde_json::json!(manifest.scores));
+                }
             }
             serde_json::json!(value)
         })

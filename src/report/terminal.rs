@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::charts::Chart;
-use super::sparkline;
+use super::{evals, sparkline};
 use crate::archive::filter::Listed;
 use crate::quantity::{self, number};
 use crate::run::manifest::{Energy, Summary, Tags};
@@ -90,6 +90,9 @@ pub fn show(listed: &Listed, manifest: &Manifest, directory: &str, charts: &[Cha
     for note in &manifest.notes {
         line("note", &format!("{} {}", local(note.time, "%Y-%m-%d %H:%M"), note.text));
     }
+    if let Some(completion) = manifest.completion {
+        line("done", &evals::completion(completion));
+    }
     let problems = manifest.problems.iter().chain(&manifest.failure).chain(&manifest.unparsed);
     for problem in problems {
         line("problem", problem);
@@ -114,6 +117,10 @@ pub fn show(listed: &Listed, manifest: &Manifest, directory: &str, charts: &[Cha
     if !manifest.files.is_empty() {
         let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
         line("files", &format!("{}, {}", manifest.files.len(), quantity::bytes(bytes as f64)));
+    }
+    if !manifest.scores.is_empty() {
+        text += "\n";
+        text += &evals::scores(manifest);
     }
     if !manifest.summary.is_empty() {
         text += "\n";

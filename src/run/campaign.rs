@@ -27,10 +27,46 @@ pub struct Campaign {
     pub tags: Tags,
     /// How each cell is recorded.
     pub recording: Recording,
+    /// Where its evals ask; absent for benchmarks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
     /// The cells.
     pub cells: Vec<PlannedCell>,
     /// The halo that planned it.
     pub recorder: Recorder,
+}
+
+/// A server of models that evals ask.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The address of its API in the form of `OpenAI`, as `http://127.0.0.1:8080/v1`.
+    pub url: String,
+    /// What answers there.
+    pub server: Server,
+    /// The model, as the server calls it.
+    pub model: String,
+    /// The model's file, where the server says it and it is on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The file that has the key of the server; the key itself is never written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_file: Option<String>,
+    /// For how long nothing may listen there before an eval is ended, in seconds.
+    pub timeout_seconds: f64,
+}
+
+/// A program that serves models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Server {
+    /// llama-server of llama.cpp.
+    #[serde(rename = "llama-server")]
+    LlamaServer,
+    /// Ollama.
+    #[serde(rename = "ollama")]
+    Ollama,
+    /// Something else that speaks the same API.
+    #[serde(rename = "other")]
+    Other,
 }
 
 /// A cell and its command.
@@ -38,10 +74,12 @@ pub struct Campaign {
 pub struct PlannedCell {
     /// What is measured.
     pub cell: Cell,
-    /// The model's file.
-    pub file: String,
+    /// The model's file, where halo chose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Its size in bytes, all parts together.
-    pub bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
     /// The command.
     pub argv: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! A cell of a campaign's matrix: what one of its runs measures.
+//! A cell of a campaign: what one of its runs measures.
 
 use std::fmt;
 
@@ -6,7 +6,60 @@ use serde::{Deserialize, Serialize};
 
 /// What defines a run of a campaign, so that the same cell of two campaigns can be compared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Cell {
+#[serde(untagged)]
+pub enum Cell {
+    /// Of llama-bench.
+    Benchmark(BenchmarkCell),
+    /// Of an eval.
+    Eval(EvalCell),
+}
+
+impl Cell {
+    /// The same cell whatever the round: what is compared.
+    #[must_use]
+    pub fn without_round(&self) -> Self {
+        match self {
+            Self::Benchmark(cell) => Self::Benchmark(cell.without_round()),
+            Self::Eval(_) => self.clone(),
+        }
+    }
+
+    /// Which round of the campaign, from 1, where it goes through its cells several times.
+    pub fn round(&self) -> Option<u32> {
+        match self {
+            Self::Benchmark(cell) => cell.round,
+            Self::Eval(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Benchmark(cell) => cell.fmt(formatter),
+            Self::Eval(cell) => cell.fmt(formatter),
+        }
+    }
+}
+
+/// A task of a suite for a model.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct EvalCell {
+    /// The model, as its server calls it.
+    pub model: String,
+    /// The task's name in `configs/evals.toml`.
+    pub eval: String,
+}
+
+impl fmt::Display for EvalCell {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}, {}", self.model, self.eval)
+    }
+}
+
+/// A cell of the matrix of a campaign of llama-bench.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BenchmarkCell {
     /// The model's name in the catalog, or the file's.
     pub model: String,
     /// The backend's name in `configs/backends.toml`.
@@ -32,7 +85,7 @@ pub struct Cell {
     pub round: Option<u32>,
 }
 
-impl Cell {
+impl BenchmarkCell {
     /// The same cell whatever the round: what is compared.
     #[must_use]
     pub fn without_round(&self) -> Self {
@@ -55,7 +108,7 @@ impl Cell {
     }
 }
 
-impl fmt::Display for Cell {
+impl fmt::Display for BenchmarkCell {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}, {}, KV {}", self.model, self.backend, self.kv)?;
         if let Some(batch) = self.batch {

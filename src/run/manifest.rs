@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Cell, Environment, Thresholds};
+use super::{Cell, Completion, Environment, Score, Thresholds};
 
 /// The version of the archive's format that this halo writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -72,6 +72,12 @@ pub struct Manifest {
     /// What each case was measured with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cases: Vec<Case>,
+    /// What an eval scored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scores: Vec<Score>,
+    /// How much of an eval was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion: Option<Completion>,
     /// How the machine was sampled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<Sampling>,
@@ -133,6 +139,8 @@ impl Manifest {
             backend: None,
             summary: Vec::new(),
             cases: Vec::new(),
+            scores: Vec::new(),
+            completion: None,
             sampling: None,
             verdict: None,
             thresholds: None,
@@ -258,6 +266,9 @@ pub struct Command {
     /// Why halo ended it, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<String>,
+    /// Whether that was because the server was gone that it asked: then it failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost_server: bool,
 }
 
 /// The tool that a command runs.
@@ -275,7 +286,9 @@ pub struct Tool {
 pub struct Model {
     /// Its name: what its metadata say, else the file's.
     pub name: String,
-    /// The file, as the command names it.
+    /// The file, as the command names it; empty for a model that a server has and nobody knows of
+    /// which file.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub file: String,
     /// Its size in bytes, all parts of a split model together.
     #[serde(default, skip_serializing_if = "Option::is_none")]

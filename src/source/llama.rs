@@ -9,7 +9,6 @@ use crate::config::{Llama, Paths};
 use crate::metric::{Def, Kind, Metric, Table, Unit};
 use crate::source::{Cadence, Reader, Source};
 
-mod http;
 pub mod ollama;
 mod server;
 pub mod speed;
@@ -17,7 +16,8 @@ pub mod text;
 
 macro_rules! families {
     ($($name:ident: $labels:literal, $family:literal, $kind:ident, $unit:ident, $table:ident, [$($label:literal),*], $help:literal, $from:literal;)*) => {
-        $(static $name: Metric<$labels> = Metric::new(Def {
+        $(#[doc = $help]
+        pub static $name: Metric<$labels> = Metric::new(Def {
             name: $family,
             help: $help,
             kind: Kind::$kind,

@@ -43,6 +43,10 @@ impl Tool for LlamaBench {
         (name == "llama-bench" || name.starts_with("llama-bench-")).then_some(program)
     }
 
+    fn needs_help(&self) -> bool {
+        true
+    }
+
     fn prepare(&self, plan: &mut Plan, help: Option<&str>) {
         let arguments = Arguments::of(&plan.argv, plan.program);
         if !arguments.measures {

@@ -60,7 +60,7 @@ fn layers_know_only_what_is_below_them() {
         ("prometheus", &|file| file == "src/serve/expose.rs"),
         ("axum", &|file| file.starts_with("src/serve")),
         ("axum_server", &|file| file.starts_with("src/serve")),
-        ("ureq", &|file| file == "src/source/llama/http.rs"),
+        ("ureq", &|file| file == "src/http.rs"),
         ("tokio", &|file| {
             file.starts_with("src/serve") || file.starts_with("src/bin") || file == "src/sample.rs"
         }),

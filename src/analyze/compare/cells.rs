@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::run::manifest::{Case, Manifest};
-use crate::run::{Cell, Row};
+use crate::run::{BenchmarkCell, Cell, EvalCell, Row};
 
 /// The case of the figures that are about the whole command.
 const COMMAND: &str = "command";
@@ -169,10 +169,14 @@ fn dimensions(manifest: &Manifest, case: Option<&Case>) -> BTreeMap<String, Stri
     }
     let types = parameter("type_k").zip(parameter("type_v"));
     add("kv", types.map(|(k, v)| if k == v { k } else { format!("{k}:{v}") }));
-    if let Some(Cell { model, backend, kv, .. }) = &manifest.cell {
-        add("model", Some(model.clone()));
-        add("backend", Some(backend.clone()));
-        add("kv", Some(kv.clone()));
+    match &manifest.cell {
+        Some(Cell::Benchmark(BenchmarkCell { model, backend, kv, .. })) => {
+            add("model", Some(model.clone()));
+            add("backend", Some(backend.clone()));
+            add("kv", Some(kv.clone()));
+        }
+        Some(Cell::Eval(EvalCell { model, .. })) => add("model", Some(model.clone())),
+        None => {}
     }
     dimensions
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Run;
 use super::cells::Measured;
+use crate::run::Cell;
 
 /// The tag that says in which round a run was made.
 pub const ROUND: &str = "round";
@@ -30,7 +31,7 @@ pub(super) fn of(first: &[(&Run, &Measured)], second: &[(&Run, &Measured)]) -> O
 fn rounds<'a>(side: &[(&'a Run, &Measured)]) -> Option<BTreeMap<(&'a str, u32), Vec<f64>>> {
     let mut rounds: BTreeMap<(&str, u32), Vec<f64>> = BTreeMap::new();
     for (run, one) in side {
-        let of_cell = run.manifest.cell.as_ref().and_then(|cell| cell.round);
+        let of_cell = run.manifest.cell.as_ref().and_then(Cell::round);
         let of_tag = || run.manifest.tags.get(ROUND)?.as_ref()?.parse().ok();
         let key = (run.manifest.campaign.as_deref()?, of_cell.or_else(of_tag)?);
         rounds.entry(key).or_default().push(one.mean());

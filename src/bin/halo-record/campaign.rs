@@ -86,14 +86,15 @@ fn run(archive: &Archive, campaign: &Campaign, config: &Config, is_retrying: boo
         tell(&format!("{error:#}"));
     }
     let name = &campaign.name;
+    let verb = if campaign.endpoint.is_some() { "eval" } else { "benchmark" };
     match ending {
         Ok(Ending::Finished { failed: 0 }) => ExitCode::SUCCESS,
         Ok(Ending::Finished { failed }) => {
-            let again = format!("`halo-record benchmark --resume {name} --retry-failed`");
+            let again = format!("`halo-record {verb} --resume {name} --retry-failed`");
             refuse(&format!("{failed} cells failed; {again} runs them again"), 1)
         }
         Ok(Ending::Interrupted { signal }) => {
-            tell(&format!("interrupted; `halo-record benchmark --resume {name}` goes on"));
+            tell(&format!("interrupted; `halo-record {verb} --resume {name}` goes on"));
             match foreground::end_by(signal) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => refuse(&error, FAULT),

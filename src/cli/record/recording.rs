@@ -168,6 +168,8 @@ impl Recording {
             hash_model: self.hash_model,
             min_phase: None,
             campaign: None,
+            endpoint: None,
+            server_timeout: None,
             requirements,
             archive,
             config,

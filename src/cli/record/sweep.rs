@@ -9,7 +9,7 @@ use super::super::UsageError;
 use super::recording::{Command, Recording};
 use super::values;
 use crate::archive::Archive;
-use crate::campaign::New;
+use crate::campaign::{Measured, New};
 use crate::plan::catalog::Category;
 use crate::plan::files::directories;
 use crate::plan::matrix::{self, DEFAULT_BACKEND};
@@ -160,7 +160,7 @@ impl Sweep {
             tags: recording.tags(),
             recording: recording.of_campaign()?,
             is_dry_run: self.dry_run,
-            asked: matrix::Asked {
+            asked: Measured::Benchmarks(matrix::Asked {
                 models: self.models.unwrap_or_default(),
                 categories: self.category.unwrap_or_default(),
                 max_size: self.max_size,
@@ -177,7 +177,7 @@ impl Sweep {
                 generation: self.tg,
                 repetitions: self.reps,
                 order: self.order.unwrap_or(Order::Fixed),
-            },
+            }),
             config,
         })
     }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::http::{Answer, Client};
 use super::ollama;
 use super::speed::{Baseline, Progress, running};
 use super::text::{self, Props};
@@ -13,6 +12,7 @@ use super::{
     REQUESTS, STATE, UP,
 };
 use crate::config::Llama;
+use crate::http::{Answer, Client};
 use crate::metric::{Metric, Sample, Samples};
 use crate::root::{ReadError, Reason, Root};
 use crate::source::{Presence, Reader};

@@ -13,22 +13,22 @@ use crate::root::{ReadError, Reason};
 const LONGEST: u64 = 4 << 20;
 
 /// A server at an address.
-pub(super) struct Client {
+pub(crate) struct Client {
     agent: Agent,
     base: String,
 }
 
 /// What a server answered.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
     /// `Process-Start-Time-Unix`, which is no time but differs after a restart.
-    pub(super) process: Option<String>,
+    pub(crate) process: Option<String>,
 }
 
 impl Client {
-    pub(super) fn new(base: &str, deadline: Duration) -> Self {
+    pub(crate) fn new(base: &str, deadline: Duration) -> Self {
         let config = Agent::config_builder()
             .timeout_global(Some(deadline))
             .http_status_as_error(false)
@@ -43,23 +43,23 @@ impl Client {
 
     /// Whether two servers are on the same host, so that who may have the key of one may have it
     /// for the other.
-    pub(super) fn is_on_host_of(&self, other: &Self) -> bool {
+    pub(crate) fn is_on_host_of(&self, other: &Self) -> bool {
         let (one, other) = (host(&self.base), host(&other.base));
         one.is_some() && one == other
     }
 
     /// The address, which tells servers apart.
-    pub(super) fn base(&self) -> &str {
+    pub(crate) fn base(&self) -> &str {
         &self.base
     }
 
     /// Where a path is, for messages.
-    pub(super) fn place(&self, path: &str) -> PathBuf {
+    pub(crate) fn place(&self, path: &str) -> PathBuf {
         let path = path.split_once('?').map_or(path, |(path, _)| path);
         format!("{}{path}", self.base).into()
     }
 
-    pub(super) fn get(&self, path: &str, key: Option<&str>) -> Result<Answer, ReadError> {
+    pub(crate) fn get(&self, path: &str, key: Option<&str>) -> Result<Answer, ReadError> {
         let mut request = self.agent.get(format!("{}{path}", self.base));
         if let Some(key) = key {
             request = request.header("Authorization", format!("Bearer {key}"));

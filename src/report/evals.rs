@@ -1,0 +1,109 @@
+//! Evals as text for a terminal.
+
+use super::terminal::{align_right, plain_table, trimmed};
+use crate::analyze::consumption::TASK;
+use crate::campaign::status::{CellStatus, Outcome};
+use crate::quantity::number;
+use crate::run::manifest::Energy;
+use crate::run::{Campaign, Cell, Completion, Manifest, Score};
+
+/// The columns of a table of scores.
+pub(super) const SCORES: [&str; 9] =
+    ["task", "metric", "score", "95 % interval", "solved", "of", "s", "J", "J/solved"];
+
+/// A score with the time and the energy of its task, in these columns.
+pub(super) fn score_row(manifest: &Manifest, score: &Score) -> Vec<String> {
+    let part = energy_of(manifest, &score.task);
+    let optional = |value: Option<f64>| value.map(number).unwrap_or_default();
+    let seconds = part.map(|part| part.seconds).or_else(|| seconds_of(manifest, &score.task));
+    vec![
+        score.task.clone(),
+        score.metric.clone(),
+        format!("{:.3}", score.value),
+        interval(score),
+        score.solved.map(|solved| solved.to_string()).unwrap_or_default(),
+        score.samples.to_string(),
+        optional(seconds),
+        optional(part.and_then(|part| part.joules)),
+        optional(score.joules_per_solved),
+    ]
+}
+
+/// The interval of a score: Wilson's, else what the tool's standard error says.
+pub(super) fn interval(score: &Score) -> String {
+    match (score.low, score.high, score.standard_error) {
+        (Some(low), Some(high), _) => format!("{low:.3} to {high:.3}"),
+        (_, _, Some(error)) => format!("± {error:.3} (standard error)"),
+        _ => String::new(),
+    }
+}
+
+/// The energy of a task.
+pub(super) fn energy_of<'a>(manifest: &'a Manifest, task: &str) -> Option<&'a Energy> {
+    manifest.energy.iter().find(|part| part.work == TASK && part.task == task)
+}
+
+/// How long a task took, where no sensor tells energy.
+pub(super) fn seconds_of(manifest: &Manifest, task: &str) -> Option<f64> {
+    let is_of_task = |figure: &&crate::run::manifest::Summary| {
+        figure.task == task && figure.metric == "duration"
+    };
+    manifest.summary.iter().find(is_of_task).map(|figure| figure.mean)
+}
+
+/// What an eval scored, as a table.
+pub(super) fn scores(manifest: &Manifest) -> String {
+    let mut table = plain_table(&SCORES);
+    for score in &manifest.scores {
+        table.add_row(score_row(manifest, score));
+    }
+    align_right(&mut table, &[2, 4, 5, 6, 7, 8]);
+    trimmed(&table)
+}
+
+/// How much was done, in words.
+pub(super) fn completion(completion: Completion) -> String {
+    let of = completion.of.map_or_else(String::new, |of| format!(" of {of}"));
+    let cancelled = if completion.is_cancelled { ", cancelled" } else { "" };
+    format!("{}{of} samples{cancelled}", completion.done)
+}
+
+/// The tasks of a suite that has not begun.
+pub(super) fn plan(campaign: &Campaign) -> String {
+    let mut table = plain_table(&["", "model", "eval"]);
+    for (index, planned) in campaign.cells.iter().enumerate() {
+        let Cell::Eval(cell) = &planned.cell else { continue };
+        table.add_row([(index + 1).to_string(), cell.model.clone(), cell.eval.clone()]);
+    }
+    let endpoint = campaign.endpoint.as_ref().map_or("", |endpoint| &endpoint.url);
+    format!("{}server: {endpoint}\n", trimmed(&table))
+}
+
+/// What came out of a suite: a line for each score, with its time and energy.
+pub(super) fn summary(cells: &[CellStatus<'_>]) -> String {
+    let columns: Vec<&str> = ["model", "eval"].into_iter().chain(SCORES).chain(["run"]).collect();
+    let mut table = plain_table(&columns);
+    for status in cells {
+        let Cell::Eval(cell) = &status.planned.cell else { continue };
+        let run = status.run.map_or("", |(run, _)| run);
+        let mut row = |middle: Vec<String>| {
+            let mut row = vec![cell.model.clone(), cell.eval.clone()];
+            row.extend(middle);
+            row.resize(columns.len() - 1, String::new());
+            row.push(run.to_owned());
+            table.add_row(row);
+        };
+        match &status.outcome {
+            Outcome::Open => row(vec!["not run".to_owned()]),
+            Outcome::Failed(why) => row(vec![format!("failed: {why}")]),
+            Outcome::Done => {
+                let Some((_, manifest)) = status.run else { continue };
+                for score in &manifest.scores {
+                    row(score_row(manifest, score));
+                }
+            }
+        }
+    }
+    align_right(&mut table, &[4, 6, 7, 8, 9, 10]);
+    trimmed(&table)
+}

@@ -1,0 +1,50 @@
+//! Scores that follow from what is said of each sample.
+
+use crate::analyze::stats;
+use crate::run::{EvalSample, Score};
+
+/// How sure an interval is.
+const CONFIDENCE: f64 = 0.95;
+
+/// The share of samples that were solved, each asked once or more: pass@1. None where no sample has
+/// a score of 0 or 1.
+pub(super) fn pass_at_1(task: &str, samples: &[EvalSample]) -> Option<Score> {
+    let score = Score {
+        task: task.to_owned(),
+        metric: "pass@1".to_owned(),
+        value: 0.0,
+        samples: 0,
+        solved: None,
+        standard_error: None,
+        low: None,
+        high: None,
+        joules_per_solved: None,
+    };
+    let score = with_interval(score, samples);
+    let solved = score.solved?;
+    Some(Score { value: solved as f64 / score.samples as f64, ..score })
+}
+
+/// A score with the interval that its samples give, where each of them is solved or not.
+pub(super) fn with_interval(score: Score, samples: &[EvalSample]) -> Score {
+    let of_task = samples.iter().filter(|sample| sample.task == score.task);
+    let solved: Option<Vec<bool>> =
+        of_task.filter(|sample| sample.score.is_some()).map(EvalSample::is_solved).collect();
+    let Some(solved) = solved.filter(|solved| !solved.is_empty()) else { return score };
+    let count = solved.len() as u64;
+    let successes = solved.iter().filter(|solved| **solved).count() as u64;
+    // Epochs of one sample are more alike than samples are, so an interval over all would be too
+    // narrow.
+    let are_independent = {
+        let of_task = samples.iter().filter(|sample| sample.task == score.task);
+        of_task.clone().all(|sample| sample.epoch <= 1)
+    };
+    let interval = stats::wilson(successes, count, CONFIDENCE).filter(|_| are_independent);
+    Score {
+        samples: count,
+        solved: Some(successes),
+        low: interval.map(|interval| interval.low),
+        high: interval.map(|interval| interval.high),
+        ..score
+    }
+}
