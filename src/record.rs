@@ -261,7 +261,7 @@ impl Recording {
         let root = Arc::new(request.config.path.root());
         let sampler = Arc::new(Sampler::start(&request.config, &root)?);
         let started = Timestamp::now();
-        let name = opening::directory_name(prepared, started);
+        let name = opening::directory_name(request, prepared, started);
         let (directory, lock) = request.archive.create(&name)?;
         let mut manifest = opening::manifest(request, prepared, &directory, started);
         let directory_text = directory.path().to_string_lossy();
@@ -491,7 +491,9 @@ impl Recording {
         let failures = [closed.as_ref().err(), released.as_ref().err()];
         self.manifest.problems.extend(failures.into_iter().flatten().map(ToString::to_string));
         self.manifest.problems.extend(ended.losses.iter().cloned());
-        collect::collect(&self.directory, &mut self.manifest, SystemTime::now());
+        if let Some(started) = self.manifest.command.started {
+            collect::collect(&self.directory, &mut self.manifest, started, SystemTime::now());
+        }
         let closed = close::close(&self.directory, &mut self.manifest);
         let mut farewell = close::farewell(&self.directory, &self.manifest);
         let exit = match (&closed, ended.signal, self.manifest.state) {
@@ -507,7 +509,11 @@ impl Recording {
                 Exit::Signal(foreground::END)
             }
             // It exited with 0, and its own output says that it failed.
-            (Ok(()), None, State::Failed) if ended.exit_code == Some(0) => Exit::Code(1),
+            (Ok(()), None, State::Failed | State::Cancelled)
+                if ended.exit_code == Some(0) && self.manifest.failure.is_some() =>
+            {
+                Exit::Code(1)
+            }
             (Ok(()), None, _) => Exit::Code(exit_code(ended).unwrap_or(FAULT)),
         };
         let name = self.directory.name().to_owned();

@@ -10,6 +10,7 @@ pub mod log;
 pub mod markdown;
 pub mod models;
 pub mod page;
+pub mod pareto;
 pub mod record;
 pub mod sparkline;
 pub mod terminal;

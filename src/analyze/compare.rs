@@ -7,6 +7,7 @@ mod doubts;
 pub mod gate;
 mod metrics;
 mod pairing;
+mod scores;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +16,7 @@ use serde::Serialize;
 use cells::Measured;
 pub use cells::Run;
 pub use pairing::ROUND;
+pub use scores::{Paired, ScoreDifference, ScoreRow, SideScore};
 
 use super::stats::{geometric_mean, median, median_interval};
 use crate::run::manifest::State;
@@ -34,6 +36,8 @@ pub struct Comparison {
     pub sides: Vec<Side>,
     /// What defines the sides, as `kv`: the dimensions in which they differ as a whole.
     pub by: Vec<String>,
+    /// Scores of evals, by task.
+    pub scores: Vec<ScoreRow>,
     /// One row a cell and metric.
     pub rows: Vec<Row>,
     /// Over all cells of a metric.
@@ -208,8 +212,10 @@ pub fn compare(named: Vec<Named>, by: Option<&str>) -> Result<Comparison, String
     let (mut rows, unpaired) = rows(&measured, &by);
     difference::judge(&mut rows, !doubts.is_empty());
     remarks.extend(remark_on_units(&rows));
+    let scores = scores::of(&sides, &mut remarks);
     Ok(Comparison {
         means: means(&rows, named.len()),
+        scores,
         rows,
         changes: changes::between(&sides, &by),
         doubts,
@@ -321,7 +327,8 @@ fn rows(measured: &[Vec<(&Run, Measured)>], by: &[String]) -> (Vec<Row>, Vec<Str
             dimensions.iter().filter(|(name, _)| is_telling(name)).cloned().collect();
         if sides.iter().filter(|side| !side.is_empty()).count() < 2 {
             let words: Vec<&str> = cell.iter().map(|(_, value)| value.as_str()).collect();
-            let words = [&words[..], &[case]].concat().join(", ");
+            let what = if case.is_empty() { task } else { case };
+            let words = [&words[..], &[what]].concat().join(", ");
             let number = sides.iter().position(|side| !side.is_empty()).unwrap_or_default();
             unpaired.insert((number, words));
             continue;

@@ -14,7 +14,7 @@ mod rank;
 pub use adjust::{geometric_mean, holm};
 pub use location::{Pairing, Ratio, ratio};
 pub use order::{Interval, median, median_interval};
-pub use proportion::{mcnemar, wilson};
+pub use proportion::{difference_of_pairs, difference_of_shares, mcnemar, wilson};
 pub use rank::{Method, Test, mann_whitney, smallest_p, wilcoxon_signed_rank};
 
 /// The values, where all of them are finite.

@@ -1,7 +1,7 @@
 //! Which runs are meant by a word: a run, a campaign, a tag or a filter.
 
 use super::filter::{self, Filter, Listed};
-use super::{Archive, ArchiveError, RunDirectory, campaign, results};
+use super::{Archive, ArchiveError, RunDirectory, campaign, eval_samples, results};
 use crate::analyze::compare::Run;
 
 /// The runs that a word means, the oldest first: `latest`, a run's name or identifier or a part of
@@ -80,7 +80,8 @@ fn listed(archive: &Archive, filter: &Filter) -> Result<Vec<RunDirectory>, Archi
 pub fn read(runs: &[RunDirectory]) -> Result<Vec<Run>, ArchiveError> {
     let one = |run: &RunDirectory| {
         let manifest = run.manifest()?;
-        Ok(Run { name: run.name().to_owned(), manifest, rows: results::read(run)? })
+        let (rows, samples) = (results::read(run)?, eval_samples::read(run)?);
+        Ok(Run { name: run.name().to_owned(), manifest, rows, samples })
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let share = runs.len().div_ceil(threads).max(1);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Refusal;
 use crate::run::campaign::{Endpoint, PlannedCell};
 use crate::run::{Cell, EvalCell};
+use crate::tool::OUTPUT;
 use definition::Eval;
 use endpoint::Wanted;
 
@@ -74,6 +75,7 @@ fn command(
             .replace("{server}", server)
             .replace("{venv}", &venv.to_string_lossy())
             .replace("{directory}", &directory.to_string_lossy())
+            .replace("{output}", OUTPUT)
     };
     // What a tool says of its progress shall come when it says it.
     let mut words = vec!["env".to_owned(), "PYTHONUNBUFFERED=1".to_owned()];

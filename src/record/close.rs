@@ -10,15 +10,15 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::guard::{ABORTED, REASON};
+use super::guard::{ABORTED, REASON, SERVER};
 use super::journal::Journal;
-use super::{collect, worth};
+use super::{collect, model, worth};
 use crate::archive::convert::{Converted, convert};
 use crate::archive::write::{self, Identity};
 use crate::archive::{ArchiveError, RunDirectory, eval_samples, files, moments};
 use crate::process::foreground::{Ended, is_ending, signal_name};
 use crate::run::journal::Mark;
-use crate::run::manifest::{Command, Manifest, Model, Origin, Results, State, Summary, Verdict};
+use crate::run::manifest::{Command, Manifest, Origin, Results, State, Summary, Verdict};
 use crate::run::{EvalSample, RAW};
 use crate::tool::{self, Outputs, Parsed, Row, ToolMoment, llama_bench};
 
@@ -144,6 +144,7 @@ fn take_over_end(manifest: &mut Manifest, marks: &[Mark]) {
     manifest.command.ended = Timestamp::from_nanosecond(mark.at.unix.into()).ok();
     let aborted = marks.iter().find(|mark| mark.name == ABORTED);
     manifest.command.aborted = aborted.and_then(|mark| mark.attributes.get(REASON).cloned());
+    manifest.command.lost_server = aborted.is_some_and(|mark| mark.attributes.contains_key(SERVER));
     manifest.failure = manifest.command.aborted.clone().or(manifest.failure.take());
 }
 
@@ -244,13 +245,7 @@ fn take_results(manifest: &mut Manifest, parsed: Parsed) -> Output {
         }
     }
     if let Some(name) = parsed.model.filter(|_| manifest.models.is_empty()) {
-        manifest.models.push(Model {
-            name,
-            file: String::new(),
-            bytes: None,
-            sha256: None,
-            metadata: BTreeMap::new(),
-        });
+        manifest.models.push(model::served(&name));
     }
     Output { rows: parsed.rows, samples: parsed.samples, moments: parsed.moments }
 }

@@ -28,14 +28,18 @@ pub(super) fn directory(run: &RunDirectory) -> PathBuf {
     run.join(RAW).join(OUTPUT_FILES)
 }
 
-/// Copies what the tool wrote since its command was started. What is there already stays, so that a
+/// Copies what the tool wrote since its command was started, or the recording where nobody knows that. What is there already stays, so that a
 /// run can be closed twice.
 ///
 /// Files that it names and that are older are of an earlier run: they are told and left alone.
-pub(super) fn collect(run: &RunDirectory, manifest: &mut Manifest, until: SystemTime) {
+pub(super) fn collect(
+    run: &RunDirectory,
+    manifest: &mut Manifest,
+    started: Timestamp,
+    until: SystemTime,
+) {
     let argv: Vec<OsString> = manifest.command.executed.iter().map(OsString::from).collect();
     let Some((tool, program)) = tool::recognize(&argv) else { return };
-    let Some(started) = manifest.command.started else { return };
     let Ok(age) = Duration::try_from(started.duration_since(Timestamp::UNIX_EPOCH)) else { return };
     let since = SystemTime::UNIX_EPOCH + age - COARSE;
     let variable = |name: &str| variable(&argv[..program], name);
@@ -57,10 +61,21 @@ pub(super) fn collect(run: &RunDirectory, manifest: &mut Manifest, until: System
             if !place.endings.iter().any(|ending| text.ends_with(ending.as_bytes())) {
                 continue;
             }
-            match fs::metadata(&file).and_then(|about| about.modified()) {
-                Ok(written) if written < since => stale.push(file),
-                Ok(written) if written > until => {}
-                Ok(_) => {
+            let times = fs::metadata(&file).and_then(|about| {
+                let written = about.modified()?;
+                // Not every filesystem tells when a file was made.
+                Ok((written, about.created().unwrap_or(written)))
+            });
+            match times {
+                Ok((written, _)) if written < since => stale.push(file),
+                Ok((_, made)) if made > until => {}
+                Ok((written, _)) => {
+                    if written > until {
+                        problems.push(format!(
+                            "{}: was written after the recording ended; a later run may have done it",
+                            file.display()
+                        ));
+                    }
                     if let Err(error) = copy(&file, &target.join(&name)) {
                         problems.push(format!("{}: is not archived: {error}", file.display()));
                     }

@@ -21,6 +21,9 @@ const GRACE: Duration = Duration::from_secs(10);
 pub(super) const ABORTED: &str = "aborted";
 pub(super) const REASON: &str = "reason";
 
+/// Its attribute where that is the server of an eval.
+pub(super) const SERVER: &str = "server";
+
 /// What ends a command.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -117,7 +120,7 @@ impl Guard {
         let mut state = self.state();
         if !state.is_over && state.abort.is_none() {
             state.has_lost_server = true;
-            self.abort(state, reason, []);
+            self.abort(state, reason, [(SERVER, "gone".to_owned())]);
         }
     }
 

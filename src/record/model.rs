@@ -61,6 +61,17 @@ pub fn describe(file: &Path, hash: bool, cache: Option<&Path>) -> Description {
     Description { model, problems }
 }
 
+/// A model of which nothing is known but what its server calls it.
+pub fn served(name: &str) -> Model {
+    Model {
+        name: name.to_owned(),
+        file: String::new(),
+        bytes: None,
+        sha256: None,
+        metadata: BTreeMap::new(),
+    }
+}
+
 /// The size of a model file in bytes, all parts of a split one together, and how many parts it has.
 ///
 /// # Errors

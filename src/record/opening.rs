@@ -1,6 +1,6 @@
 //! What the manifest of a run says before its command is started.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -14,10 +14,11 @@ use crate::run::manifest::{Command, Manifest, Model, Origin, State, Tool};
 const LONGEST_PART: usize = 48;
 
 /// `<utc>-<tool>-<model>`, with milliseconds, so that the order of names is that of time.
-pub(super) fn directory_name(prepared: &Prepared, started: Timestamp) -> String {
+pub(super) fn directory_name(request: &Request, prepared: &Prepared, started: Timestamp) -> String {
     let mut name = format!("{}-{}", started.strftime("%Y%m%dT%H%M%S%.3fZ"), plain(&tool(prepared)));
     let models = prepared.tool.map(|tool| tool.models(&prepared.plan.argv)).unwrap_or_default();
-    if let Some(model) = models.first() {
+    let served = request.endpoint.as_ref().map(|endpoint| PathBuf::from(&endpoint.model));
+    if let Some(model) = models.first().or(served.as_ref()) {
         let stem = file_name(model);
         name = format!("{name}-{}", plain(stem.strip_suffix(".gguf").unwrap_or(&stem)));
     }
@@ -92,5 +93,9 @@ pub(super) fn models(
         problems.extend(described.problems);
         described.model
     });
-    described.collect()
+    let mut models: Vec<Model> = described.collect();
+    if let Some(endpoint) = request.endpoint.as_ref().filter(|_| models.is_empty()) {
+        models.push(model::served(&endpoint.model));
+    }
+    models
 }

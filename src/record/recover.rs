@@ -36,7 +36,8 @@ pub fn recover(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
     // What was written after the journal's last line is of somebody else.
     let last = fs::metadata(run.join(JOURNAL)).and_then(|about| about.modified());
     if let Ok(last) = last {
-        collect::collect(run, &mut manifest, last);
+        let started = manifest.command.started.unwrap_or(manifest.started);
+        collect::collect(run, &mut manifest, started, last);
     }
     close::close(run, &mut manifest)?;
     Ok(manifest)

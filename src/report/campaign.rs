@@ -22,7 +22,10 @@ pub fn plan(campaign: &Campaign, has_commands: bool) -> String {
     };
     if has_commands {
         for (index, planned) in campaign.cells.iter().enumerate() {
-            let _ = writeln!(text, "{} {}", index + 1, planned.argv.join(" "));
+            // A word with a zero byte cannot be quoted, and none can be executed.
+            let words = planned.argv.iter().map(String::as_str);
+            let command = shlex::try_join(words).unwrap_or_else(|_| planned.argv.join(" "));
+            let _ = writeln!(text, "{} {command}", index + 1);
         }
     }
     text

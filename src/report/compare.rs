@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use super::evals;
 use super::terminal::{align_right, plain_table, trimmed};
 use crate::analyze::compare::gate::{Finding, Outcome};
-use crate::analyze::compare::{Comparison, Difference, Figures, Judgement, Row, SideRun};
+use crate::analyze::compare::{
+    Comparison, Difference, Figures, Judgement, Row, ScoreDifference, ScoreRow, SideRun,
+};
 use crate::quantity::number;
 
 /// Changes that are longer are cut on a screen.
@@ -32,6 +35,10 @@ pub fn text(comparison: &Comparison) -> String {
         for line in lines {
             let _ = writeln!(text, "{what}: {line}");
         }
+    }
+    if !comparison.scores.is_empty() {
+        text.push('\n');
+        text.push_str(&scores(comparison));
     }
     let mut metrics: Vec<(&str, &str)> = Vec::new();
     for row in &comparison.rows {
@@ -78,6 +85,67 @@ pub(super) fn letter(index: usize) -> String {
     letter.map_or_else(|| (index + 1).to_string(), |index| char::from(b'A' + index).to_string())
 }
 
+/// The columns of a table of scores.
+pub(super) fn score_columns(comparison: &Comparison) -> Vec<String> {
+    let mut columns = vec!["score".to_owned()];
+    for index in 0..comparison.sides.len() {
+        columns.extend([
+            letter(index),
+            format!("{} s", letter(index)),
+            format!("{} J", letter(index)),
+        ]);
+        if index > 0 {
+            columns.extend([format!("{} against A", letter(index)), "same samples".to_owned()]);
+            columns.push("is".to_owned());
+        }
+    }
+    columns
+}
+
+/// A score in these columns: value with interval, time and energy of each side, and how it differs.
+pub(super) fn score_cells(row: &ScoreRow) -> Vec<String> {
+    let optional = |value: Option<f64>| value.map(number).unwrap_or_default();
+    let mut cells = vec![format!("{} {}", row.task, row.metric)];
+    for (index, side) in row.scores.iter().enumerate() {
+        let side = side.as_ref();
+        cells.push(side.map_or_else(String::new, |side| {
+            format!("{:.3} {}", side.score.value, evals::interval(&side.score))
+                .trim_end()
+                .to_owned()
+        }));
+        cells.push(optional(side.and_then(|side| side.seconds)));
+        cells.push(optional(side.and_then(|side| side.joules)));
+        if let Some(difference) = index.checked_sub(1).map(|index| &row.differences[index]) {
+            cells.extend(match difference {
+                Some(difference) => score_difference(difference),
+                None => [String::new(), String::new(), String::new()],
+            });
+        }
+    }
+    cells
+}
+
+fn score_difference(difference: &ScoreDifference) -> [String; 3] {
+    let mut text = format!("{:+.3}", difference.points);
+    if let Some((low, high)) = difference.interval {
+        let _ = write!(text, " ({low:+.3} to {high:+.3})");
+    }
+    let pairs = difference.paired.map_or_else(String::new, |paired| {
+        format!("+{} -{} of {}", paired.only_second, paired.only_first, paired.count())
+    });
+    [text, pairs, in_words(difference.judgement, difference.adjusted_p)]
+}
+
+fn scores(comparison: &Comparison) -> String {
+    let columns = score_columns(comparison);
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let mut table = plain_table(&columns);
+    for row in &comparison.scores {
+        table.add_row(score_cells(row));
+    }
+    trimmed(&table)
+}
+
 fn table(comparison: &Comparison, metric: &str, unit: &str) -> String {
     let unit = if unit.is_empty() { String::new() } else { format!(" [{unit}]") };
     let mut columns = vec![format!("{metric}{unit}")];
@@ -118,7 +186,9 @@ fn table(comparison: &Comparison, metric: &str, unit: &str) -> String {
 
 pub(super) fn name(row: &Row) -> String {
     let cell = row.cell.iter().map(|(_, value)| value.as_str());
-    cell.chain([row.case.as_str()]).collect::<Vec<_>>().join(", ")
+    // What is about a task as a whole has no case.
+    let what = if row.case.is_empty() { &row.task } else { &row.case };
+    cell.chain([what.as_str()]).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) fn figures(figures: &Figures) -> String {
@@ -143,19 +213,27 @@ pub(super) fn relative(difference: &Difference) -> String {
 }
 
 pub(super) fn judgement(difference: &Difference) -> String {
-    let word = match difference.judgement {
+    let paired = if difference.is_paired { ", paired" } else { "" };
+    match difference.judgement {
+        Judgement::TooFew => "n too small".to_owned(),
+        judgement => format!("{}{paired}", in_words(judgement, difference.adjusted_p)),
+    }
+}
+
+/// A judgement with its probability.
+fn in_words(judgement: Judgement, p: Option<f64>) -> String {
+    let word = match judgement {
         Judgement::Better => "better",
         Judgement::Worse => "worse",
         Judgement::Different => "different",
         Judgement::Same => "~",
-        Judgement::TooFew => return "n too small".to_owned(),
+        Judgement::TooFew => "nobody can tell",
         Judgement::NotComparable => "not comparable",
     };
-    let p = difference.adjusted_p.map_or_else(String::new, |p| {
+    let p = p.map_or_else(String::new, |p| {
         if p < 0.001 { " p<0.001".to_owned() } else { format!(" p={p:.3}") }
     });
-    let paired = if difference.is_paired { ", paired" } else { "" };
-    format!("{word}{p}{paired}")
+    format!("{word}{p}")
 }
 
 fn changes(comparison: &Comparison) -> String {

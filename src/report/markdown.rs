@@ -3,6 +3,8 @@
 use std::fmt::Write;
 
 use super::compare;
+use super::evals::{SCORES, score_row};
+use super::pareto::Pareto;
 use super::record::{Recorded, Report};
 use super::terminal::{ENERGY, energy_row};
 use crate::analyze::compare::Comparison;
@@ -14,10 +16,35 @@ pub fn markdown(report: &Report) -> String {
     for (index, run) in report.runs.iter().enumerate() {
         of_run(&mut text, run, (report.runs.len() > 1).then_some(index));
     }
+    for pareto in &report.pareto {
+        of_pareto(&mut text, pareto);
+    }
     if let Some(comparison) = &report.comparison {
         of_comparison(&mut text, comparison);
     }
     text
+}
+
+/// What scores cost; a row that nothing beats in both is bold.
+fn of_pareto(text: &mut String, pareto: &Pareto) {
+    let _ = writeln!(
+        text,
+        "## {}: {} against {}\n",
+        cell(&pareto.task),
+        cell(&pareto.metric),
+        pareto.cost
+    );
+    let cost = format!("{} for a sample", pareto.unit);
+    let rows = pareto.candidates.iter().map(|one| {
+        vec![
+            compare::letter(one.run),
+            one.model.clone(),
+            format!("{:.3}", one.score),
+            number(one.cost),
+            if one.is_on_frontier { "yes" } else { "" }.to_owned(),
+        ]
+    });
+    table(text, &["run", "model", &pareto.metric, &cost, "on the frontier"], rows);
 }
 
 /// A text that begins no column and no line of its own.
@@ -52,6 +79,10 @@ fn of_run(text: &mut String, run: &Recorded, index: Option<usize>) {
         }
     }
     let _ = writeln!(text, "    {}\n", manifest.command.asked.join(" ").replace('\n', " "));
+    if !manifest.scores.is_empty() {
+        let rows = manifest.scores.iter().map(|score| score_row(manifest, score));
+        table(text, &SCORES, rows);
+    }
     if !manifest.summary.is_empty() {
         let head = ["task", "case", "metric", "mean", "±", "n", "unit"];
         let rows = manifest.summary.iter().map(|figure| {
@@ -82,6 +113,11 @@ fn of_comparison(text: &mut String, comparison: &Comparison) {
         let _ = writeln!(text, "- {line}");
     }
     text.push('\n');
+    if !comparison.scores.is_empty() {
+        let head = compare::score_columns(comparison);
+        let head: Vec<&str> = head.iter().map(String::as_str).collect();
+        table(text, &head, comparison.scores.iter().map(compare::score_cells));
+    }
     let mut head = vec!["cell".to_owned(), "metric".to_owned()];
     for index in 0..comparison.sides.len() {
         head.push(compare::letter(index));

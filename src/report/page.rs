@@ -1,6 +1,7 @@
 //! A report as one HTML file: no scripts, no files from elsewhere, light and dark, printable.
 
 mod chart;
+mod pareto;
 mod tables;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -52,6 +53,10 @@ pub fn html(report: &Report) -> String {
                     }
                     section id="results" aria-labelledby="results-heading" {
                         h2 id="results-heading" { "Results" }
+                        (tables::scores(report))
+                        @for (number, pareto) in report.pareto.iter().enumerate() {
+                            (pareto::figure(report, pareto, number))
+                        }
                         (tables::results(report))
                     }
                     section id="energy" aria-labelledby="energy-heading" {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::charts::{self, Chart};
+use super::pareto::{self, Pareto};
 use crate::analyze::compare::Comparison;
 use crate::analyze::phase::{self, Phase};
 use crate::analyze::telemetry::{Telemetry, Unreadable};
@@ -15,6 +16,8 @@ pub struct Report {
     pub runs: Vec<Recorded>,
     /// Their series, all aligned at the start of their commands.
     pub charts: Vec<Chart>,
+    /// What scores cost, where several runs have them.
+    pub pareto: Vec<Pareto>,
     /// What differs, where there are several.
     pub comparison: Option<Comparison>,
 }
@@ -90,5 +93,5 @@ pub fn gather(
     let phases: Vec<&[Span]> = recorded.iter().map(|run| run.phases.as_slice()).collect();
     let mut charts = charts::of(&recordings)?;
     charts.extend(charts::of_phases(&phases));
-    Ok(Report { charts, runs: recorded, comparison })
+    Ok(Report { charts, pareto: pareto::of(&recorded), runs: recorded, comparison })
 }

@@ -28,23 +28,25 @@ pub fn list(runs: &[Listed]) -> String {
             run.state.to_string(),
             run.verdict.as_ref().map_or("unknown", |verdict| &verdict.label).to_owned(),
             models.join(", "),
-            results(&run.summary),
+            results(run),
             tags(&run.tags),
         ]);
     }
     trimmed(&table)
 }
 
-/// The speeds of a run on one line.
-fn results(summary: &[Summary]) -> String {
-    let speeds: Vec<&Summary> =
-        summary.iter().filter(|figure| figure.metric == "tokens_per_second").collect();
-    let shown = speeds.iter().take(3).map(|figure| format!("{} {}", figure.case, short(figure)));
-    let mut text = shown.collect::<Vec<_>>().join(", ");
-    if speeds.len() > 3 {
-        text += ", …";
+/// The scores of a run on one line, else its speeds.
+fn results(run: &Brief) -> String {
+    let speeds = run.summary.iter().filter(|figure| figure.metric == "tokens_per_second");
+    let speeds = speeds.map(|figure| format!("{} {}", figure.case, short(figure)));
+    let scores = run.scores.iter().map(|score| format!("{} {:.3}", score.task, score.value));
+    let mut shown: Vec<String> =
+        if run.scores.is_empty() { speeds.collect() } else { scores.collect() };
+    if shown.len() > 3 {
+        shown.truncate(3);
+        shown.push("…".to_owned());
     }
-    text
+    shown.join(", ")
 }
 
 /// One run.
@@ -84,7 +86,8 @@ pub fn show(listed: &Listed, manifest: &Manifest, directory: &str, charts: &[Cha
         let size = model
             .bytes
             .map_or_else(String::new, |bytes| format!(", {}", quantity::bytes(bytes as f64)));
-        line("model", &format!("{}{size}, {}", model.name, model.file));
+        let file = if model.file.is_empty() { String::new() } else { format!(", {}", model.file) };
+        line("model", &format!("{}{size}{file}", model.name));
     }
     line("tags", &tags(&manifest.tags));
     for note in &manifest.notes {

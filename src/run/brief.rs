@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Cell;
 use super::manifest::{Kind, Manifest, Results, State, Summary, Tags, Tool, Verdict};
+use super::{Cell, Score};
 
 /// What a run is, in short.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub struct Brief {
     /// The figures.
     #[serde(default)]
     pub summary: Vec<Summary>,
+    /// What an eval scored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scores: Vec<Score>,
     /// What they are worth.
     #[serde(default)]
     pub verdict: Option<Verdict>,
@@ -74,6 +77,7 @@ impl From<&Manifest> for Brief {
             models: manifest.models.iter().map(named).collect(),
             backend: manifest.backend.clone(),
             summary: manifest.summary.clone(),
+            scores: manifest.scores.clone(),
             verdict: manifest.verdict.clone(),
         }
     }

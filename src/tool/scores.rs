@@ -1,5 +1,7 @@
 //! Scores that follow from what is said of each sample.
 
+use std::collections::BTreeMap;
+
 use crate::analyze::stats;
 use crate::run::{EvalSample, Score};
 
@@ -21,8 +23,16 @@ pub(super) fn pass_at_1(task: &str, samples: &[EvalSample]) -> Option<Score> {
         joules_per_solved: None,
     };
     let score = with_interval(score, samples);
-    let solved = score.solved?;
-    Some(Score { value: solved as f64 / score.samples as f64, ..score })
+    score.solved?;
+    // A task that was asked more often counts no more than the others.
+    let mut tasks: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for sample in samples {
+        let (solved, asked) = tasks.entry(&sample.sample).or_default();
+        *solved += sample.score.unwrap_or_default();
+        *asked += 1.0;
+    }
+    let shares = tasks.values().map(|(solved, asked)| solved / asked);
+    Some(Score { value: shares.sum::<f64>() / tasks.len() as f64, ..score })
 }
 
 /// A score with the interval that its samples give, where each of them is solved or not.

@@ -2,6 +2,7 @@
 
 pub(crate) mod compare;
 mod energy;
+mod evals;
 mod stats;
 mod verdict;
 

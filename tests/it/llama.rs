@@ -6,4 +6,4 @@
 mod answers;
 mod captures;
 mod speed;
-mod stand_in;
+pub(crate) mod stand_in;

@@ -18,6 +18,7 @@ mod config;
 mod damage;
 mod dashboards;
 mod documents;
+mod evals;
 mod fitness;
 mod gpu_metrics;
 mod hosts;

@@ -9,6 +9,7 @@ mod backfill;
 mod campaign;
 mod compose;
 mod dashboards;
+mod evals;
 mod helper;
 mod kills;
 mod llama;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::scores;
 use crate::run::manifest::{Case, Manifest};
-use crate::run::{BenchmarkCell, Cell, EvalCell, Row};
+use crate::run::{BenchmarkCell, Cell, EvalCell, EvalSample, Row};
 
 /// The case of the figures that are about the whole command.
 const COMMAND: &str = "command";
@@ -39,6 +40,8 @@ pub struct Run {
     pub manifest: Manifest,
     /// Its figures.
     pub rows: Vec<Row>,
+    /// What became of the samples of its evals.
+    pub samples: Vec<EvalSample>,
 }
 
 /// What was measured of a cell in one run.
@@ -78,6 +81,9 @@ pub(super) fn of(run: &Run) -> Vec<Measured> {
             Some(_) => row.metric.as_str(),
             None => row.metric.strip_suffix(MEAN).unwrap_or(&row.metric),
         };
+        if scores::is_of_score(&run.manifest.scores, &row.task, &row.metric) {
+            continue;
+        }
         if row.metric.ends_with(DEVIATION) || row.repetition.is_none() && is_repeated(row, metric) {
             continue;
         }

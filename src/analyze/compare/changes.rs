@@ -52,7 +52,9 @@ fn facts(run: &Run) -> Vec<(String, String)> {
     facts.extend(manifest.tool.version.clone().map(|text| ("tool.version".to_owned(), text)));
     facts.extend(manifest.backend.clone().map(|text| ("tool.backend".to_owned(), text)));
     for model in &manifest.models {
-        facts.push(("model.file".to_owned(), model.file.clone()));
+        if !model.file.is_empty() {
+            facts.push(("model.file".to_owned(), model.file.clone()));
+        }
         facts.extend(model.bytes.map(|bytes| ("model.bytes".to_owned(), bytes.to_string())));
         facts.extend(model.sha256.clone().map(|hash| ("model.sha256".to_owned(), hash)));
     }

@@ -100,7 +100,8 @@ pub fn check(condition: &Condition, comparison: &Comparison) -> Vec<Finding> {
     let mut findings = Vec::new();
     for row in comparison.rows.iter().filter(|row| condition.is_about(&row.metric)) {
         let cell: Vec<&str> = row.cell.iter().map(|(_, value)| value.as_str()).collect();
-        let cell = [&cell[..], &[&row.case, &row.metric]].concat().join(", ");
+        let what = if row.case.is_empty() { &row.task } else { &row.case };
+        let cell = [&cell[..], &[what, &row.metric]].concat().join(", ");
         for (difference, side) in row.differences.iter().zip(&comparison.sides[1..]) {
             let (outcome, figure) = match difference {
                 Some(difference) => {

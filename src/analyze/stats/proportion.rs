@@ -18,6 +18,39 @@ pub fn wilson(successes: u64, trials: u64, confidence: f64) -> Option<Interval> 
     Some(Interval { low, high, coverage: confidence })
 }
 
+/// Newcombe's interval of the second share less the first (his method 10, from two of Wilson's), each
+/// given as successes and trials. None where nothing was tried on a side.
+pub fn difference_of_shares(
+    (first, of_first): (u64, u64),
+    (second, of_second): (u64, u64),
+    confidence: f64,
+) -> Option<Interval> {
+    let (one, two) = (wilson(first, of_first, confidence)?, wilson(second, of_second, confidence)?);
+    let (a, b) = (first as f64 / of_first as f64, second as f64 / of_second as f64);
+    let below = (b - two.low).hypot(one.high - a);
+    let above = (two.high - b).hypot(a - one.low);
+    Some(Interval { low: b - a - below, high: b - a + above, coverage: confidence })
+}
+
+/// The interval of the second share less the first, where both tried the same tasks (Bonett and Price
+/// 2012): those that only one of them solved, of so many. None where nothing was tried.
+pub fn difference_of_pairs(
+    only_first: u64,
+    only_second: u64,
+    trials: u64,
+    confidence: f64,
+) -> Option<Interval> {
+    if trials == 0 || only_first + only_second > trials {
+        return None;
+    }
+    let n = trials as f64 + 2.0;
+    let (down, up) = ((only_first as f64 + 1.0) / n, (only_second as f64 + 1.0) / n);
+    let z = Normal::standard().inverse_cdf(f64::midpoint(1.0, confidence));
+    let reach = z * ((down + up - (up - down).powi(2)) / n).sqrt();
+    let (low, high) = ((up - down - reach).max(-1.0), (up - down + reach).min(1.0));
+    Some(Interval { low, high, coverage: confidence })
+}
+
 /// `McNemar`'s exact test of two who tried the same tasks: how likely it is that those which only one
 /// of them solved are so unequally many, where there is no difference (two-sided).
 pub fn mcnemar(only_first: u64, only_second: u64) -> f64 {

@@ -46,7 +46,7 @@ where halo itself failed.";
 /// Which suite is run, and against what.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Suite")]
-#[group(id = "suite", multiple = true)]
+#[group(id = "suite", multiple = true, conflicts_with = "resume")]
 pub(super) struct Suite {
     /// Run the evals of a suite: quick, code, tooluse, full, or one of your own
     #[arg(long = "suite", value_name = "NAME", id = "suite_name")]

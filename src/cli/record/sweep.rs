@@ -40,7 +40,7 @@ fn tokens() -> RangedU64ValueParser<u32> {
 /// What a campaign measures.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Campaign")]
-#[group(id = "campaign", multiple = true)]
+#[group(id = "campaign", multiple = true, conflicts_with = "resume")]
 pub(super) struct Sweep {
     /// Models: parts of names, or files [default: all that are there]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
@@ -101,7 +101,7 @@ pub(super) struct Sweep {
 #[command(next_help_heading = "Campaign")]
 pub(super) struct Resume {
     /// Go on with a campaign: its name, a part of it, or latest
-    #[arg(long, value_name = "CAMPAIGN", conflicts_with = "campaign")]
+    #[arg(long, value_name = "CAMPAIGN")]
     pub(super) resume: Option<String>,
     /// Run the cells that failed again, too
     #[arg(long)]

@@ -15,7 +15,7 @@ const KIND: own_file::Kind = own_file::Kind {
 };
 
 /// What halo puts into commands, in braces.
-const PLACEHOLDERS: [&str; 5] = ["model", "endpoint", "server", "venv", "directory"];
+const PLACEHOLDERS: [&str; 6] = ["model", "endpoint", "server", "venv", "directory", "output"];
 
 /// An eval.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

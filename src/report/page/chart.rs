@@ -11,12 +11,12 @@ use super::letter;
 use crate::quantity::number;
 
 /// The picture in its own units; it is scaled to the page.
-const WIDTH: f64 = 800.0;
-const HEIGHT: f64 = 220.0;
-const LEFT: f64 = 52.0;
-const RIGHT: f64 = 8.0;
-const TOP: f64 = 8.0;
-const BOTTOM: f64 = 22.0;
+pub(super) const WIDTH: f64 = 800.0;
+pub(super) const HEIGHT: f64 = 220.0;
+pub(super) const LEFT: f64 = 52.0;
+pub(super) const RIGHT: f64 = 8.0;
+pub(super) const TOP: f64 = 8.0;
+pub(super) const BOTTOM: f64 = 22.0;
 
 /// So many colours there are.
 const COLOURS: usize = 7;
@@ -60,7 +60,7 @@ impl Scale {
 }
 
 /// Round steps for an axis: about so many.
-fn steps(from: f64, to: f64, about: f64) -> Vec<f64> {
+pub(super) fn steps(from: f64, to: f64, about: f64) -> Vec<f64> {
     let rough = (to - from) / about;
     let power = 10_f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].map(|n| n * power).into_iter().find(|step| *step >= rough);
@@ -186,7 +186,7 @@ pub(super) fn figure(report: &Report, chart: &Chart, number_of: usize) -> Markup
 }
 
 /// A round number without zeros that say nothing.
-fn plain(value: f64) -> String {
+pub(super) fn plain(value: f64) -> String {
     let text = format!("{value:.6}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".to_owned() } else { text.to_owned() }

@@ -5,10 +5,43 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use super::super::compare;
+use super::super::evals::{SCORES, score_row};
 use super::super::record::Report;
 use super::letter;
 use crate::analyze::compare::{Comparison, Judgement};
 use crate::quantity::number;
+
+/// What evals scored, with time and energy; nothing where no run is an eval.
+pub(super) fn scores(report: &Report) -> Markup {
+    let scored =
+        || report.runs.iter().enumerate().filter(|(_, run)| !run.manifest.scores.is_empty());
+    html! {
+        @if scored().next().is_some() {
+            div class="scroll" {
+                table {
+                    caption { "Scores with the time and the energy of their tasks" }
+                    thead { tr {
+                        @if report.runs.len() > 1 { th scope="col" { "run" } }
+                        @for (index, column) in SCORES.iter().enumerate() {
+                            th scope="col" class=(if NUMBERS.contains(&index) { "number" } else { "" }) { (column) }
+                        }
+                    } }
+                    tbody {
+                        @for (index, run) in scored() { @for score in &run.manifest.scores { tr {
+                            @if report.runs.len() > 1 { td { (letter(report, index)) } }
+                            @for (index, text) in score_row(&run.manifest, score).iter().enumerate() {
+                                td class=(if NUMBERS.contains(&index) { "number" } else { "" }) { (text) }
+                            }
+                        } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The columns of scores that are numbers.
+const NUMBERS: [usize; 6] = [2, 4, 5, 6, 7, 8];
 
 /// The figures that the tools gave, and the joules per token beside them.
 pub(super) fn results(report: &Report) -> Markup {
@@ -113,6 +146,21 @@ pub(super) fn comparison(comparison: &Comparison) -> Markup {
                 ul { @for doubt in &comparison.doubts { li { (doubt) } } }
             }
             @for remark in comparison.remarks.iter().chain(&comparison.unpaired) { p { (remark) } }
+            @if !comparison.scores.is_empty() {
+                div class="scroll" {
+                    table {
+                        caption {
+                            "Scores with their 95 % intervals, and the difference from A; + and - count the samples that only the other side, or only A, solved"
+                        }
+                        thead { tr {
+                            @for column in compare::score_columns(comparison) { th scope="col" { (column) } }
+                        } }
+                        tbody { @for row in &comparison.scores { tr {
+                            @for cell in compare::score_cells(row) { td { (cell) } }
+                        } } }
+                    }
+                }
+            }
             div class="scroll" {
                 table {
                     caption { "Median with its interval of 95 %, and the difference from A" }

@@ -169,7 +169,9 @@ fn read_scores(
                 high: None,
                 joules_per_solved: None,
             };
-            read.push(with_interval(score, samples));
+            // A second metric with the same value is about something else.
+            let has_share = read.iter().any(|score: &Score| score.solved.is_some());
+            read.push(if has_share { score } else { with_interval(score, samples) });
         }
     }
     Ok(read)

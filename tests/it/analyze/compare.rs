@@ -10,7 +10,7 @@ use halo::run::manifest::{Case, Flag, Kind, Manifest, Model, Origin, State, Tool
 pub(super) struct Noise(pub(super) u64);
 
 impl Noise {
-    fn uniform(&mut self) -> f64 {
+    pub(super) fn uniform(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -30,7 +30,7 @@ impl Noise {
 }
 
 /// A clean run of llama-bench with these speeds of tg128, one a repetition.
-fn run(name: &str, speeds: &[f64]) -> Run {
+pub(super) fn run(name: &str, speeds: &[f64]) -> Run {
     let tool = Tool { name: "llama-bench".to_owned(), version: Some("b11434".to_owned()) };
     let mut manifest = Manifest::begin(
         name.to_owned(),
@@ -58,7 +58,7 @@ fn run(name: &str, speeds: &[f64]) -> Run {
         value: *speed,
         unit: "1/s".to_owned(),
     });
-    Run { name: name.to_owned(), rows: rows.collect(), manifest }
+    Run { name: name.to_owned(), rows: rows.collect(), samples: Vec::new(), manifest }
 }
 
 fn case(name: &str, kv: &str) -> Case {

@@ -1,8 +1,8 @@
 //! Statistics against `SciPy` (`fixtures/stats/make.py`), and by simulation.
 
 use halo::analyze::stats::{
-    Method, Pairing, geometric_mean, holm, mann_whitney, mcnemar, median, median_interval, ratio,
-    smallest_p, wilcoxon_signed_rank, wilson,
+    Method, Pairing, difference_of_pairs, difference_of_shares, geometric_mean, holm, mann_whitney,
+    mcnemar, median, median_interval, ratio, smallest_p, wilcoxon_signed_rank, wilson,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -24,6 +24,47 @@ fn is_near(found: f64, expected: &Value, what: &Value) {
     let expected = expected.as_f64().unwrap();
     let error = (found - expected).abs() / expected.abs().max(1e-300);
     assert!(error <= 1e-9 || found.to_bits() == expected.to_bits(), "{what}: {found} {expected}");
+}
+
+#[test]
+fn differences_of_shares_are_those_of_newcombe() {
+    // Newcombe 1998, Statistics in Medicine 17, 873-890, table II, method 10, cases a, b and c.
+    for ((first, second), (low, high)) in [
+        (((48, 80), (56, 70)), (0.0524, 0.3339)),
+        (((3, 10), (9, 10)), (0.1705, 0.8090)),
+        (((2, 7), (6, 7)), (0.0582, 0.8062)),
+    ] {
+        let interval = difference_of_shares(first, second, 0.95).unwrap();
+        let found = (interval.low, interval.high);
+        let is_near = (found.0 - low).abs() < 6e-5 && (found.1 - high).abs() < 6e-5;
+        assert!(is_near, "{first:?} {second:?}: {found:?}, not {low} {high}");
+    }
+    assert_eq!(difference_of_shares((0, 0), (1, 2), 0.95), None);
+}
+
+#[test]
+fn intervals_of_pairs_hold_the_truth_as_often_as_they_say() {
+    let mut noise = Noise(11);
+    let (trials, truth) = (164, 0.55 - 0.40);
+    let mut held = 0;
+    for _ in 0..2000 {
+        let (mut only_first, mut only_second) = (0, 0);
+        for _ in 0..trials {
+            // Two models that agree often: what is hard for one is hard for the other.
+            let hardness = noise.uniform();
+            let first = hardness < 0.40;
+            let second = hardness < 0.40 && noise.uniform() < 0.9
+                || hardness >= 0.40 && noise.uniform() < (0.55 - 0.36) / 0.60;
+            only_first += u64::from(first && !second);
+            only_second += u64::from(second && !first);
+        }
+        let interval = difference_of_pairs(only_first, only_second, trials, 0.95).unwrap();
+        held += u32::from(interval.low <= truth && truth <= interval.high);
+    }
+    assert!((1880..=1940).contains(&held), "{held} of 2000");
+    assert_eq!(difference_of_pairs(0, 0, 0, 0.95), None);
+    let none = difference_of_pairs(0, 0, 100, 0.95).unwrap();
+    assert!(none.low < 0.0 && none.high > 0.0);
 }
 
 #[test]

@@ -99,6 +99,7 @@ fn two_do_not_run_one_campaign() {
 fn campaigns_that_are_planned_at_once_get_names_of_their_own_and_appear_whole() {
     let archive = tempfile::tempdir().unwrap();
     let planned = halo::run::Campaign {
+        endpoint: None,
         schema_version: halo::run::manifest::SCHEMA_VERSION,
         id: "0198".to_owned(),
         name: "sweep".to_owned(),

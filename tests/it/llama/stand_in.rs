@@ -10,35 +10,35 @@ use super::captures::{body, capture};
 
 /// What is answered: the status, the body, and how long it takes.
 #[derive(Clone)]
-pub(super) struct Reply {
-    pub(super) status: &'static str,
-    pub(super) body: String,
-    pub(super) after: Duration,
-    pub(super) head: &'static str,
+pub(crate) struct Reply {
+    pub(crate) status: &'static str,
+    pub(crate) body: String,
+    pub(crate) after: Duration,
+    pub(crate) head: &'static str,
 }
 
 impl Reply {
-    pub(super) fn ok(body: impl Into<String>) -> Self {
+    pub(crate) fn ok(body: impl Into<String>) -> Self {
         Self::with("200 OK", body)
     }
 
-    pub(super) fn with(status: &'static str, body: impl Into<String>) -> Self {
+    pub(crate) fn with(status: &'static str, body: impl Into<String>) -> Self {
         Self { status, body: body.into(), after: Duration::ZERO, head: "" }
     }
 
-    pub(super) fn captured(name: &str) -> Self {
+    pub(crate) fn captured(name: &str) -> Self {
         Self::ok(body(&capture(name)))
     }
 }
 
-pub(super) struct StandIn {
-    pub(super) address: SocketAddr,
+pub(crate) struct StandIn {
+    pub(crate) address: SocketAddr,
     replies: Arc<Mutex<HashMap<String, Reply>>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl StandIn {
-    pub(super) fn new(replies: &[(&str, Reply)]) -> Self {
+    pub(crate) fn new(replies: &[(&str, Reply)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let replies = replies.iter().map(|(path, reply)| ((*path).to_owned(), reply.clone()));
@@ -54,17 +54,17 @@ impl StandIn {
         Self { address, replies, asked }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Answers a path otherwise from now on.
-    pub(super) fn set(&self, path: &str, reply: Reply) {
+    pub(crate) fn set(&self, path: &str, reply: Reply) {
         self.replies.lock().unwrap().insert(path.to_owned(), reply);
     }
 
     /// The paths that were asked for, with the key that came along.
-    pub(super) fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }

@@ -77,6 +77,15 @@ impl Server {
         answer
     }
 
+    /// How often the model has computed a batch, as its metrics say; they may want a key.
+    pub(super) fn decodes(&self, key: &str) -> u64 {
+        let answer = self.get("/metrics", &format!("Authorization: Bearer {key}\r\n"));
+        let line = answer.lines().find(|line| line.starts_with("llamacpp:n_decode_total "));
+        let value = line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+        value.map_or(0, |value| value as u64)
+    }
+
     /// Asks for tokens, and counts them as they come.
     pub(super) fn generate(&self, tokens: u32, body: &str, counted: &AtomicU64, stop: &AtomicBool) {
         let body = format!(
