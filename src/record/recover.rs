@@ -9,6 +9,10 @@ use crate::archive::{Archive, ArchiveError, RunDirectory};
 use crate::run::manifest::{Manifest, Origin, State};
 use crate::run::{JOURNAL, MANIFEST};
 
+/// How long after the journal's last line a file of the tool may have been made: a line comes once
+/// an interval, and what a killed recorder left behind goes on for a moment.
+const AFTER: Duration = Duration::from_secs(10);
+
 /// A run has its manifest a moment after its directory.
 const BIRTH: Duration = Duration::from_secs(10);
 
@@ -37,7 +41,7 @@ pub fn recover(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
     let last = fs::metadata(run.join(JOURNAL)).and_then(|about| about.modified());
     if let Ok(last) = last {
         let started = manifest.command.started.unwrap_or(manifest.started);
-        collect::collect(run, &mut manifest, started, last);
+        collect::collect(run, &mut manifest, started, last + AFTER);
     }
     close::close(run, &mut manifest)?;
     Ok(manifest)

@@ -31,7 +31,7 @@ fn run(argv: &[OsString]) -> Output {
 fn parse(argv: &[OsString], output: &Output) -> Parsed {
     let (tool, program) = tool::recognize(argv).unwrap();
     let Output { stdout, stderr, .. } = output;
-    tool.parse(&Outputs { argv, program, stdout, stderr }).unwrap()
+    tool.parse(&Outputs { argv, program, stdout, stderr, files: &[] }).unwrap()
 }
 
 fn command(model: &Path, more: &str) -> Vec<OsString> {
