@@ -28,7 +28,7 @@ const CONNECT: Duration = Duration::from_secs(3);
 
 /// How long halo waits for requests that go on after the command's end, as those of a client that
 /// was killed.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// The variable that has a server's key, as the client library of `OpenAI` knows it.
 pub const KEY_VARIABLE: &str = "OPENAI_API_KEY";
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn addresses_are_read_in_each_spelling() {
         let is = |url, host: &str, port| {
-            assert_eq!(address(url), Some((host.to_owned(), port)), "{url}")
+            assert_eq!(address(url), Some((host.to_owned(), port)), "{url}");
         };
         is("http://127.0.0.1:8080/v1", "127.0.0.1", 8080);
         is("https://user:secret@api.example.org/v1?x=1", "api.example.org", 443);

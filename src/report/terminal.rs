@@ -11,7 +11,7 @@ use super::charts::Chart;
 use super::{evals, sparkline};
 use crate::archive::filter::Listed;
 use crate::quantity::{self, number};
-use crate::run::manifest::{Energy, Summary, Tags};
+use crate::run::manifest::{Energy, Sampling, Summary, Tags, Verdict};
 use crate::run::{Brief, Environment, Manifest};
 
 /// The columns of a list.
@@ -62,13 +62,8 @@ pub fn show(listed: &Listed, manifest: &Manifest, directory: &str, charts: &[Cha
     line("directory", directory);
     line("state", &state(run, manifest));
     line("verdict", run.verdict.as_ref().map_or("unknown", |verdict| &verdict.label));
-    if let Some(verdict) = &run.verdict {
-        for missing in &verdict.missing {
-            line("", &format!("not known: {missing}"));
-        }
-        for flag in &verdict.reasons {
-            line("", &format!("{}: {}", flag.reason, flag.evidence));
-        }
+    for evidence in run.verdict.iter().flat_map(evidence) {
+        line("", &evidence);
     }
     line("started", &local(manifest.started, "%Y-%m-%d %H:%M:%S %:z"));
     if let Some(ended) = manifest.ended {
@@ -101,18 +96,7 @@ pub fn show(listed: &Listed, manifest: &Manifest, directory: &str, charts: &[Cha
         line("problem", problem);
     }
     if let Some(sampling) = &manifest.sampling {
-        line(
-            "samples",
-            &format!(
-                "{} every {} s, {} skipped; late by {} on average, {} at most; {} each",
-                sampling.ticks,
-                sampling.interval_seconds,
-                sampling.skipped,
-                milliseconds(sampling.mean_lateness_seconds),
-                milliseconds(sampling.max_lateness_seconds),
-                milliseconds(sampling.mean_cost_seconds),
-            ),
-        );
+        line("samples", &samples(sampling));
     }
     for (name, value) in machine(&manifest.environment_at_start) {
         line(name, &value);
@@ -139,6 +123,25 @@ pub fn show(listed: &Listed, manifest: &Manifest, directory: &str, charts: &[Cha
         text += &charts;
     }
     text
+}
+
+/// What is missing for a verdict, and what flags the run.
+fn evidence(verdict: &Verdict) -> Vec<String> {
+    let missing = verdict.missing.iter().map(|missing| format!("not known: {missing}"));
+    let flags = verdict.reasons.iter().map(|flag| format!("{}: {}", flag.reason, flag.evidence));
+    missing.chain(flags).collect()
+}
+
+fn samples(sampling: &Sampling) -> String {
+    format!(
+        "{} every {} s, {} skipped; late by {} on average, {} at most; {} each",
+        sampling.ticks,
+        sampling.interval_seconds,
+        sampling.skipped,
+        milliseconds(sampling.mean_lateness_seconds),
+        milliseconds(sampling.max_lateness_seconds),
+        milliseconds(sampling.mean_cost_seconds),
+    )
 }
 
 /// What of the machine is looked at first where two runs differ.

@@ -16,7 +16,7 @@ pub mod text;
 
 macro_rules! families {
     ($($name:ident: $labels:literal, $family:literal, $kind:ident, $unit:ident, $table:ident, [$($label:literal),*], $help:literal, $from:literal;)*) => {
-        $(#[doc = $help]
+        $(#[doc = concat!("`", $family, "`.")]
         pub static $name: Metric<$labels> = Metric::new(Def {
             name: $family,
             help: $help,

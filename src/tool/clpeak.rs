@@ -63,10 +63,10 @@ impl Tool for ClPeak {
         for entry in document.get("entries")?.list()? {
             // A test that was skipped has a status and a reason instead of a value.
             let Some(value) = entry.optional("value") else {
-                let test = entry.get("test")?.text()?;
                 let status = text(&entry, "status").unwrap_or_default();
                 let reason = text(&entry, "reason").unwrap_or_default();
-                parsed.problems.push(format!("clpeak: {test}: {status} {reason}"));
+                let name = entry.get("test")?.text()?;
+                parsed.problems.push(format!("clpeak: {name}: {status} {reason}"));
                 continue;
             };
             parsed.backend = parsed.backend.take().or_else(|| text(&entry, "backend"));

@@ -67,8 +67,8 @@ impl Tool for EvalPlus {
         };
         let mut results = RESULTS.iter().flat_map(|end| outputs.files_ending(end)).peekable();
         if results.peek().is_none() {
-            let count =
-                |file: &OutputFile| file.bytes.iter().filter(|byte| **byte == b'\n').count();
+            // A line without its end was cut off.
+            let count = |file: &OutputFile| file.bytes.split(|byte| *byte == b'\n').count() - 1;
             let raw = |file: &&OutputFile| file.path.ends_with(".raw.jsonl");
             let solutions: usize = outputs.files_ending(".jsonl").filter(raw).map(count).sum();
             parsed.failure = Some(format!(

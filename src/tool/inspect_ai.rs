@@ -68,7 +68,7 @@ impl Tool for InspectAi {
             !all[index..].contains(&log.task_id)
         });
         name_apart(&mut logs);
-        parsed.version = logs[0].version.clone();
+        parsed.version.clone_from(&logs[0].version);
         parsed.model = logs.iter().find_map(|log| log.model.clone());
         let sum = |count: fn(&Log) -> Option<u64>| logs.iter().map(count).sum::<Option<u64>>();
         parsed.completion = Some(Completion {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -110,7 +111,7 @@ fn read_test(test: &Node<'_>, parsed: &mut Parsed) -> Result<(), ParseError> {
     let (depth, concurrency) = (count("context_size")?, count("concurrency")?);
     let mut end = if depth > 0 { format!(" @ d{depth}") } else { String::new() };
     if concurrency > 1 {
-        end += &format!(" (c{concurrency})");
+        let _ = write!(end, " (c{concurrency})");
     }
     let is_prefill = test.optional("is_context_prefill_phase").and_then(|is| is.value.as_bool());
     if is_prefill == Some(true) {

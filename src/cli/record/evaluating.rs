@@ -51,13 +51,15 @@ pub(super) struct Suite {
     /// Run the evals of a suite: quick, code, tooluse, full, or one of your own
     #[arg(long = "suite", value_name = "NAME", id = "suite_name")]
     name: Option<String>,
-    /// The server, as http://127.0.0.1:8080/v1 [default: the one that is found]
+    /// The address of the server's API, with /v1 [default: the server that is found]
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
     /// The model, as the server calls it [default: the one that it has]
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// A file whose first line is the server's key [default: OPENAI_API_KEY]
+    /// A file whose first line is the server's key
+    ///
+    /// Without it the key is taken from the variable `OPENAI_API_KEY`.
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
     /// The virtual environment with the tools [default: .venv]

@@ -40,10 +40,8 @@ pub struct Wanted {
 ///
 /// Where none answers, where it wants a key, and where the model is not there or several are.
 pub fn find(wanted: &Wanted) -> Result<Endpoint, Refusal> {
-    let file = match &wanted.api_key_file {
-        Some(file) => Some(std::path::absolute(file).unwrap_or_else(|_| file.clone())),
-        None => None,
-    };
+    let whole = |file: &PathBuf| std::path::absolute(file).unwrap_or_else(|_| file.clone());
+    let file = wanted.api_key_file.as_ref().map(whole);
     let key = match &file {
         Some(file) => Some(key_of(file)?),
         None => std::env::var(KEY_VARIABLE).ok().filter(|key| !key.is_empty()),

@@ -4,12 +4,12 @@ use super::NAME;
 use crate::tool::Row;
 
 /// The platform, and the figures of each test.
-pub(super) fn read(text: &str) -> (Option<String>, Vec<Row>) {
+pub(super) fn read(printed: &str) -> (Option<String>, Vec<Row>) {
     let mut platform = None;
     let (mut test, mut unit) = (String::new(), String::new());
     let mut devices = 0;
     let mut rows = Vec::new();
-    for line in text.lines().map(str::trim) {
+    for line in printed.lines().map(str::trim) {
         if let Some(name) = line.strip_prefix("Platform: ") {
             platform = platform.or_else(|| Some(name.to_owned()));
         } else if line.starts_with("Device: ") {

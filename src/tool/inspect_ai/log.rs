@@ -60,7 +60,7 @@ impl Log {
             summaries.map(|node| sample::read(&node, task, scorer.as_deref())).collect();
         let text = |node: &Node<'_>, key: &str| Some(node.optional(key)?.text().ok()?.to_owned());
         let error = header.optional("error").and_then(|error| text(&error, "message"));
-        let scored = samples.iter().filter(|sample| sample.score.is_some()).count() as u64;
+        let answered = samples.iter().filter(|sample| sample.score.is_some()).count() as u64;
         let count = |key: &str| results.as_ref()?.optional(key)?.count().ok();
         Ok(Self {
             task: task.to_owned(),
@@ -68,7 +68,7 @@ impl Log {
             status,
             version: eval.optional("packages").and_then(|packages| text(&packages, "inspect_ai")),
             model: text(&eval, "model").map(|model| without_provider(&model).to_owned()),
-            done: count("completed_samples").unwrap_or(scored),
+            done: count("completed_samples").unwrap_or(answered),
             of: count("total_samples").or_else(|| planned(&eval)),
             scores: match &results {
                 Some(results) => read_scores(results, task, &samples)?,
@@ -137,12 +137,12 @@ fn read_scores(
     task: &str,
     samples: &[EvalSample],
 ) -> Result<Vec<Score>, ParseError> {
-    let Some(scores) = results.optional("scores") else { return Ok(Vec::new()) };
-    let scorers = scores.list()?;
+    let Some(all) = results.optional("scores") else { return Ok(Vec::new()) };
+    let all = all.list()?;
     let mut read = Vec::new();
-    for scorer in &scorers {
+    for scorer in &all {
         let name = scorer.get("name")?.text()?;
-        let scored = scorer.optional("scored_samples").map(|node| node.count()).transpose()?;
+        let count = scorer.optional("scored_samples").map(|node| node.count()).transpose()?;
         let metrics = scorer.get("metrics")?.entries()?;
         let value = |wanted: &str| {
             let (_, node) = metrics.iter().find(|(metric, _)| *metric == wanted)?;
@@ -156,13 +156,13 @@ fn read_scores(
                 error.or_else(|| value(&format!("{}_stderr", metric.trim_end_matches("_acc"))));
             let score = Score {
                 task: task.to_owned(),
-                metric: if scorers.len() > 1 {
+                metric: if all.len() > 1 {
                     format!("{name}/{metric}")
                 } else {
                     (*metric).to_owned()
                 },
                 value: figure.number()?,
-                samples: scored.unwrap_or(samples.len() as u64),
+                samples: count.unwrap_or(samples.len() as u64),
                 solved: None,
                 standard_error: error,
                 low: None,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::run::EvalSample;
 use crate::tool::document::Node;
 
-/// The keys of scores that are objects, the one that says whether a sample is solved first: IFEval
+/// The keys of scores that are objects, the one that says whether a sample is solved first: `IFEval`
 /// of inspect-evals tells several.
 const SOLVED: [&str; 1] = ["prompt_level_strict"];
 
@@ -52,10 +52,10 @@ pub(super) fn tokens(node: &Node<'_>, keys: &[&str]) -> Option<u64> {
 }
 
 fn score(node: &Node<'_>, scorer: Option<&str>) -> Option<f64> {
-    let scores = node.optional("scores")?.object().ok()?;
+    let all = node.optional("scores")?.object().ok()?;
     let score = match scorer {
-        Some(scorer) => scores.get(scorer),
-        None => scores.values().next(),
+        Some(scorer) => all.get(scorer),
+        None => all.values().next(),
     };
     number(score?.get("value")?)
 }

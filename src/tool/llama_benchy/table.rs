@@ -24,17 +24,17 @@ pub(super) fn rows(text: &str) -> Vec<Row> {
         return Vec::new();
     };
     let place = |name: &str| head.iter().position(|cell| cell == name);
-    let Some(test) = place("test") else { return Vec::new() };
+    let Some(named) = place("test") else { return Vec::new() };
     let mut rows = Vec::new();
     for cells in lines.map(cells) {
-        let Some(case) = cells.get(test).filter(|case| !case.contains("--")) else { continue };
+        let Some(case) = cells.get(named).filter(|case| !case.contains("--")) else { continue };
         for (column, metric, unit, divisor) in COLUMNS {
             let cell = place(column).and_then(|place| cells.get(place));
             let Some((mean, deviation)) = cell.and_then(|cell| cell.split_once('±')) else {
                 continue;
             };
-            for (end, text) in [("_mean", mean), ("_standard_deviation", deviation)] {
-                let Ok(value) = text.trim().parse::<f64>() else { continue };
+            for (end, figure) in [("_mean", mean), ("_standard_deviation", deviation)] {
+                let Ok(value) = figure.trim().parse::<f64>() else { continue };
                 rows.push(Row {
                     task: "llama-benchy".to_owned(),
                     case: case.clone(),

@@ -29,7 +29,7 @@ fn eval(name: &str, samples: Vec<EvalSample>) -> Run {
     let count = samples.len() as u64;
     let solved = samples.iter().filter(|sample| sample.score == Some(1.0)).count() as u64;
     let interval = wilson(solved, count, 0.95).unwrap();
-    run.manifest.tool.name = "evalplus".to_owned();
+    "evalplus".clone_into(&mut run.manifest.tool.name);
     run.manifest.cases = Vec::new();
     run.manifest.scores = vec![Score {
         task: "humaneval+".to_owned(),
