@@ -8,36 +8,17 @@ use arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, TimestampNanosecondArray,
     UInt32Array, UInt64Array,
 };
-use arrow::datatypes::{
-    DataType, Field, Float64Type, Schema, TimeUnit, TimestampNanosecondType, UInt32Type, UInt64Type,
-};
+use arrow::datatypes::{Float64Type, TimestampNanosecondType, UInt32Type, UInt64Type};
 use jiff::Timestamp;
 
 use super::read::Table;
+use super::schema;
 use super::write::{Identity, Output};
 use super::{ArchiveError, RunDirectory};
 use crate::run::EvalSample;
 
 /// The name of the table.
 const NAME: &str = "eval_samples";
-
-/// Its columns.
-pub(super) fn schema() -> Arc<Schema> {
-    let time = || DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
-    Arc::new(Schema::new(vec![
-        Field::new("task", DataType::Utf8, false),
-        Field::new("sample", DataType::Utf8, false),
-        Field::new("epoch", DataType::UInt32, false),
-        Field::new("started", time(), true),
-        Field::new("ended", time(), true),
-        Field::new("score", DataType::Float64, true),
-        Field::new("prompt_tokens", DataType::UInt64, true),
-        Field::new("generated_tokens", DataType::UInt64, true),
-        Field::new("tokens_per_second", DataType::Float64, true),
-        Field::new("joules", DataType::Float64, true),
-        Field::new("error", DataType::Utf8, true),
-    ]))
-}
 
 /// Writes the table, whole and at once; a run without samples has none.
 ///
@@ -65,7 +46,7 @@ pub fn write(directory: &Path, identity: &Identity, samples: &[EvalSample]) -> i
         Arc::new(samples.iter().map(of).collect::<UInt64Array>())
     };
     let errors: StringArray = samples.iter().map(|sample| sample.error.as_deref()).collect();
-    let mut output = Output::create(directory, NAME, schema(), identity)?;
+    let mut output = Output::create(directory, NAME, schema::eval_samples(), identity)?;
     output.write(vec![
         text(|sample| &sample.task),
         text(|sample| &sample.sample),

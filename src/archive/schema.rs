@@ -106,3 +106,21 @@ pub fn results() -> Arc<Schema> {
         Field::new("unit", DataType::Utf8, false),
     ]))
 }
+
+/// What became of each sample of an eval.
+pub fn eval_samples() -> Arc<Schema> {
+    let time = || DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
+    Arc::new(Schema::new(vec![
+        Field::new("task", DataType::Utf8, false),
+        Field::new("sample", DataType::Utf8, false),
+        Field::new("epoch", DataType::UInt32, false),
+        Field::new("started", time(), true),
+        Field::new("ended", time(), true),
+        Field::new("score", DataType::Float64, true),
+        Field::new("prompt_tokens", DataType::UInt64, true),
+        Field::new("generated_tokens", DataType::UInt64, true),
+        Field::new("tokens_per_second", DataType::Float64, true),
+        Field::new("joules", DataType::Float64, true),
+        Field::new("error", DataType::Utf8, true),
+    ]))
+}

@@ -11,7 +11,10 @@ use crate::fitness::Progress;
 use crate::fitness::temperature::hottest;
 use crate::metric::Sample;
 use crate::record::{Recorded, Watcher};
+use crate::run::Score;
+use crate::run::manifest::Summary;
 use crate::sample::Snapshot;
+use crate::source::llama::GENERATED_SPEED;
 use crate::source::shared::POWER;
 use crate::tool::Phase;
 
@@ -81,13 +84,11 @@ impl Display {
     /// A cell ended.
     pub(super) fn ended(&self, cell: &impl fmt::Display, recorded: &Recorded) {
         let manifest = &recorded.manifest;
-        let speeds = manifest.summary.iter().filter(|figure| figure.metric == SPEED);
-        let speeds: Vec<String> =
-            speeds.map(|figure| format!("{} {:.2}", figure.case, figure.mean)).collect();
         let text = match outcome(manifest) {
+            Outcome::Done if !manifest.scores.is_empty() => scores(&manifest.scores),
             // Where every line stays, the speeds stand above.
             Outcome::Done if self.bar.is_none() => "done".to_owned(),
-            Outcome::Done => format!("{} tokens/s", speeds.join(", ")),
+            Outcome::Done => speeds(&manifest.summary),
             Outcome::Failed(reason) => format!("failed: {reason}"),
             Outcome::Open => "not finished".to_owned(),
         };
@@ -164,6 +165,20 @@ impl State {
     }
 }
 
+/// What an eval scored.
+fn scores(scores: &[Score]) -> String {
+    let text = |score: &Score| format!("{} {} {:.3}", score.task, score.metric, score.value);
+    scores.iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+/// How fast the cases of a benchmark were.
+fn speeds(summary: &[Summary]) -> String {
+    let speeds = summary.iter().filter(|figure| figure.metric == SPEED);
+    let speeds: Vec<String> =
+        speeds.map(|figure| format!("{} {:.2}", figure.case, figure.mean)).collect();
+    format!("{} tokens/s", speeds.join(", "))
+}
+
 impl Watcher for Display {
     fn cooling(&self, progress: &Progress) {
         let now = progress.hottest.as_ref().map(|hottest| format!("{:.0}", hottest.celsius));
@@ -186,6 +201,9 @@ impl Watcher for Display {
         if let (Some(repetition), Some(of)) = (attribute("repetition"), attribute("repetitions")) {
             let _ = write!(state.phase, " {repetition}/{of}");
         }
+        if let Some(sample) = attribute("sample") {
+            let _ = write!(state.phase, " {sample}");
+        }
         let speed = attribute("case").zip(attribute(SPEED).and_then(|text| text.parse().ok()));
         let speed = speed.map(|(case, speed): (_, f64)| format!("{case}: {speed:.2} tokens/s"));
         let is_new = speed.is_some();
@@ -206,9 +224,17 @@ impl Watcher for Display {
         };
         let watts = snapshot.values().find(is_socket).map(|sample| sample.value);
         let celsius = hottest(snapshot.values()).map(|hottest| hottest.celsius);
+        let served: f64 = snapshot
+            .values()
+            .filter(|sample| sample.def.name == GENERATED_SPEED.def().name)
+            .map(|sample| sample.value)
+            .sum();
         // A source that is read less often than the machine is sampled keeps what it said.
         state.watts = watts.or(state.watts);
         state.celsius = celsius.or(state.celsius);
+        if served > 0.0 {
+            state.speed = format!("{served:.1} tokens/s");
+        }
         drop(state);
         self.draw();
     }

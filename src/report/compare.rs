@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::evals;
+use super::pareto::{self, Pareto};
 use super::terminal::{align_right, plain_table, trimmed};
 use crate::analyze::compare::gate::{Finding, Outcome};
 use crate::analyze::compare::{
@@ -39,6 +40,9 @@ pub fn text(comparison: &Comparison) -> String {
     if !comparison.scores.is_empty() {
         text.push('\n');
         text.push_str(&scores(comparison));
+        for pareto in pareto::of_sides(comparison) {
+            text.push_str(&frontier(&pareto));
+        }
     }
     let mut metrics: Vec<(&str, &str)> = Vec::new();
     for row in &comparison.rows {
@@ -144,6 +148,16 @@ fn scores(comparison: &Comparison) -> String {
         table.add_row(score_cells(row));
     }
     trimmed(&table)
+}
+
+/// Which sides nothing beats in both score and cost.
+fn frontier(pareto: &Pareto) -> String {
+    let best = pareto.candidates.iter().filter(|side| side.is_on_frontier);
+    let best: Vec<String> = best
+        .map(|side| format!("{} ({} {})", letter(side.run), number(side.cost), pareto.unit))
+        .collect();
+    let Pareto { task, metric, cost, .. } = pareto;
+    format!("{task}: on the frontier of {metric} and {cost} for a sample: {}\n", best.join(", "))
 }
 
 fn table(comparison: &Comparison, metric: &str, unit: &str) -> String {

@@ -25,7 +25,7 @@ pub fn markdown(report: &Report) -> String {
     text
 }
 
-/// What scores cost; a row that nothing beats in both is bold.
+/// What scores cost.
 fn of_pareto(text: &mut String, pareto: &Pareto) {
     let _ = writeln!(
         text,

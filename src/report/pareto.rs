@@ -4,6 +4,14 @@ use serde::Serialize;
 
 use super::evals;
 use super::record::Recorded;
+use crate::analyze::compare::{Comparison, ScoreRow, SideScore};
+use crate::run::Score;
+use crate::run::manifest::State;
+
+/// What a sample costs, and its unit.
+const COSTS: [(&str, &str); 2] = [(ENERGY, "J"), ("time", "s")];
+
+const ENERGY: &str = "energy";
 
 /// Scores of one task against what they cost.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,9 +31,9 @@ pub struct Pareto {
 /// A run with its score and its cost.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Candidate {
-    /// Which run of the report.
+    /// Which run of the report, or which side of the comparison.
     pub run: usize,
-    /// Its model.
+    /// Its model, or what the side is called.
     pub model: String,
     /// What a sample costs.
     pub cost: f64,
@@ -40,7 +48,7 @@ pub struct Candidate {
 }
 
 /// The pictures of all tasks that two runs have at least, by energy and by time as far as they are
-/// known.
+/// known. A run that was cancelled or failed has a score of a part of its samples, which is left out.
 pub(super) fn of(runs: &[Recorded]) -> Vec<Pareto> {
     let mut tasks: Vec<(&str, &str)> = Vec::new();
     for score in runs.iter().flat_map(|run| &run.manifest.scores) {
@@ -51,47 +59,74 @@ pub(super) fn of(runs: &[Recorded]) -> Vec<Pareto> {
     }
     let mut pictures = Vec::new();
     for (task, metric) in tasks {
-        for (cost, unit) in [("energy", "J"), ("time", "s")] {
+        for (cost, unit) in COSTS {
             let candidates = runs
                 .iter()
                 .enumerate()
-                .filter_map(|(index, run)| candidate(index, run, task, metric, cost));
-            let mut candidates: Vec<Candidate> = candidates.collect();
-            if candidates.len() < 2 {
-                continue;
-            }
-            candidates.sort_by(|one, other| one.cost.total_cmp(&other.cost));
-            mark_frontier(&mut candidates);
-            pictures.push(Pareto {
-                task: task.to_owned(),
-                metric: metric.to_owned(),
-                cost,
-                unit,
-                candidates,
-            });
+                .filter_map(|(index, run)| of_run(index, run, task, metric, cost));
+            pictures.extend(picture(task, metric, (cost, unit), candidates.collect()));
         }
     }
     pictures
 }
 
-fn candidate(
-    index: usize,
-    run: &Recorded,
+/// The same of the sides of a comparison.
+pub(super) fn of_sides(comparison: &Comparison) -> Vec<Pareto> {
+    // The first score of a task is the one that counts.
+    let is_first = |row: &&ScoreRow| {
+        let first = comparison.scores.iter().find(|other| other.task == row.task);
+        first.is_some_and(|first| first.metric == row.metric)
+    };
+    let mut pictures = Vec::new();
+    for row in comparison.scores.iter().filter(is_first) {
+        for (cost, unit) in COSTS {
+            let of_side = |(index, side): (usize, &Option<SideScore>)| {
+                let side = side.as_ref()?;
+                let paid = if cost == ENERGY { side.joules? } else { side.seconds? };
+                candidate(index, comparison.sides[index].name.clone(), &side.score, paid)
+            };
+            let candidates = row.scores.iter().enumerate().filter_map(of_side).collect();
+            pictures.extend(picture(&row.task, &row.metric, (cost, unit), candidates));
+        }
+    }
+    pictures
+}
+
+/// None with fewer than two candidates.
+fn picture(
     task: &str,
     metric: &str,
-    cost: &str,
-) -> Option<Candidate> {
+    (cost, unit): (&'static str, &'static str),
+    mut candidates: Vec<Candidate>,
+) -> Option<Pareto> {
+    if candidates.len() < 2 {
+        return None;
+    }
+    candidates.sort_by(|one, other| one.cost.total_cmp(&other.cost));
+    mark_frontier(&mut candidates);
+    Some(Pareto { task: task.to_owned(), metric: metric.to_owned(), cost, unit, candidates })
+}
+
+fn of_run(index: usize, run: &Recorded, task: &str, metric: &str, cost: &str) -> Option<Candidate> {
     let manifest = &run.manifest;
+    if manifest.state != State::Complete {
+        return None;
+    }
     let score = manifest.scores.iter().find(|s| s.task == task && s.metric == metric)?;
     let energy = evals::energy_of(manifest, task);
     let paid = match cost {
-        "energy" => energy?.joules?,
+        ENERGY => energy?.joules?,
         _ => energy.map(|part| part.seconds).or_else(|| evals::seconds_of(manifest, task))?,
     };
     let models: Vec<&str> = manifest.models.iter().map(|model| model.name.as_str()).collect();
+    candidate(index, models.join(", "), score, paid)
+}
+
+/// None where nobody knows for how many samples was paid.
+fn candidate(index: usize, model: String, score: &Score, paid: f64) -> Option<Candidate> {
     Some(Candidate {
         run: index,
-        model: models.join(", "),
+        model,
         cost: paid / (score.samples > 0).then_some(score.samples as f64)?,
         score: score.value,
         low: score.low,

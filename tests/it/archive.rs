@@ -70,6 +70,7 @@ fn the_tables_are_those_that_were_promised() {
     let mut tables: BTreeMap<&str, _> =
         schema::wide_tables().values().map(|wide| (wide.name, wide.schema())).collect();
     tables.insert("marks", schema::marks());
+    tables.insert("eval_samples", schema::eval_samples());
     tables.insert("results", schema::results());
     tables.insert("sampling", schema::sampling());
     let mut text = String::new();

@@ -3,6 +3,7 @@
 //! The tools are stand-ins that write what real ones wrote (`fixtures/tools`); `real/evals.rs` has the
 //! real ones.
 
+mod compared;
 mod refusals;
 mod suites;
 mod wrapped;

@@ -43,6 +43,7 @@ Labels are the keys of a row and never null; families are 64-bit floats and may 
     }
     text.push_str("\n| table | column | type | null |\n|---|---|---|---|\n");
     let own = [
+        ("eval_samples", schema::eval_samples()),
         ("marks", schema::marks()),
         ("results", schema::results()),
         ("sampling", schema::sampling()),
@@ -62,6 +63,7 @@ fn columns(text: &mut String, table: &str, schema: &Schema) {
             DataType::Float64 => "64-bit float",
             DataType::UInt64 => "unsigned 64-bit integer",
             DataType::UInt32 => "unsigned 32-bit integer",
+            DataType::Timestamp(_, _) => "timestamp in nanoseconds, UTC",
             other => panic!("{other} has no name for people yet"),
         };
         let null = if field.is_nullable() { "yes" } else { "no" };

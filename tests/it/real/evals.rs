@@ -143,7 +143,7 @@ fn the_known_scores_of_three_tools_come_out() {
     assert!(samples.iter().all(|s| s.started.unwrap() > started && s.ended.unwrap() < ended));
     bench.has_no_key();
     let one = bench.runs()[1].file_name().unwrap().to_str().unwrap().to_owned();
-    let report = bench.archive.print(&["report", &one, "--format", "markdown"]);
+    let report = bench.archive.print(&["report", &one, "--format", "md"]);
     assert!(report.contains("| tiny | accuracy | 0.600 | 0.231 to 0.882 | 3 | 5 |"), "{report}");
 }
 
