@@ -189,6 +189,9 @@ pub trait Watcher: Send + Sync {
     /// The machine is still too hot to begin.
     fn cooling(&self, progress: &Progress);
 
+    /// The command has been started.
+    fn started(&self);
+
     /// The tool says that it began something, or ended it.
     fn phase(&self, phase: &Phase);
 
@@ -415,9 +418,12 @@ impl Recording {
         let mut asked_to_end = None;
         self.manifest.command.started = Some(Timestamp::now());
         let journal = Arc::clone(&self.journal);
-        let guard = self.guard.clone();
+        let (guard, watcher) = (self.guard.clone(), self.watcher.clone());
         let started = || {
             journal.mark("command started", []);
+            if let Some(watcher) = &watcher {
+                watcher.started();
+            }
             if let Some(guard) = guard {
                 guard.begin();
                 if let (Some(url), Some(timeout)) = (server::url(request), request.server_timeout) {

@@ -36,6 +36,8 @@ struct State {
     left: String,
     phase: String,
     speed: String,
+    /// Tokens a second that servers generate, where they say it.
+    served: Option<f64>,
     watts: Option<f64>,
     celsius: Option<f64>,
 }
@@ -160,6 +162,9 @@ impl State {
         if !self.speed.is_empty() {
             let _ = write!(text, " | {}", self.speed);
         }
+        if let Some(served) = self.served {
+            let _ = write!(text, " | {served:.1} tokens/s");
+        }
         let _ = write!(text, " | left: {}", self.left);
         (format!("[{}/{}] {}", self.ended + 1, self.cells, self.cell), text)
     }
@@ -194,6 +199,11 @@ impl Watcher for Display {
         self.draw();
     }
 
+    fn started(&self) {
+        "running".clone_into(&mut self.state().phase);
+        self.draw();
+    }
+
     fn phase(&self, phase: &Phase) {
         let attribute = |name: &str| phase.attributes.get(name).map(String::as_str);
         let mut state = self.state();
@@ -203,6 +213,9 @@ impl Watcher for Display {
         }
         if let Some(sample) = attribute("sample") {
             let _ = write!(state.phase, " {sample}");
+        }
+        if let (Some(done), Some(of)) = (attribute("done"), attribute("of")) {
+            let _ = write!(state.phase, " {done}/{of}");
         }
         let speed = attribute("case").zip(attribute(SPEED).and_then(|text| text.parse().ok()));
         let speed = speed.map(|(case, speed): (_, f64)| format!("{case}: {speed:.2} tokens/s"));
@@ -224,17 +237,15 @@ impl Watcher for Display {
         };
         let watts = snapshot.values().find(is_socket).map(|sample| sample.value);
         let celsius = hottest(snapshot.values()).map(|hottest| hottest.celsius);
-        let served: f64 = snapshot
+        let served = snapshot
             .values()
             .filter(|sample| sample.def.name == GENERATED_SPEED.def().name)
             .map(|sample| sample.value)
-            .sum();
+            .reduce(|sum, value| sum + value);
         // A source that is read less often than the machine is sampled keeps what it said.
         state.watts = watts.or(state.watts);
         state.celsius = celsius.or(state.celsius);
-        if served > 0.0 {
-            state.speed = format!("{served:.1} tokens/s");
-        }
+        state.served = served.or(state.served);
         drop(state);
         self.draw();
     }

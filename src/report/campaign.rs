@@ -67,7 +67,7 @@ pub fn summary(campaign: &Campaign, cells: &[CellStatus<'_>]) -> String {
         campaign.order
     );
     if campaign.endpoint.is_some() {
-        return text + &evals::summary(cells);
+        return text + &evals::summary(campaign, cells);
     }
     let mut table =
         plain_table(&["model", "backend", "KV", "batch", "ubatch", "test", "t/s", "±", "n", "run"]);

@@ -65,7 +65,8 @@ fn verdict(run: &SideRun) -> String {
     if run.reasons.is_empty() {
         run.verdict.clone()
     } else {
-        format!("{} ({})", run.verdict, run.reasons.join(", "))
+        let reasons: BTreeSet<&str> = run.reasons.iter().map(String::as_str).collect();
+        format!("{} ({})", run.verdict, reasons.into_iter().collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -89,17 +90,25 @@ pub(super) fn letter(index: usize) -> String {
     letter.map_or_else(|| (index + 1).to_string(), |index| char::from(b'A' + index).to_string())
 }
 
-/// The columns of a table of scores.
-pub(super) fn score_columns(comparison: &Comparison) -> Vec<String> {
+/// How the sides are called where the runs have letters: each by that of its run, and by their names
+/// where one has several runs.
+pub(super) fn labels(comparison: &Comparison) -> Vec<String> {
+    let has_one = |index: usize| comparison.sides[index].runs.len() == 1;
+    let all = 0..comparison.sides.len();
+    if all.clone().all(has_one) {
+        all.map(letter).collect()
+    } else {
+        comparison.sides.iter().map(|side| side.name.clone()).collect()
+    }
+}
+
+/// The columns of a table of scores, with these names of the sides.
+pub(super) fn score_columns(sides: &[String]) -> Vec<String> {
     let mut columns = vec!["score".to_owned()];
-    for index in 0..comparison.sides.len() {
-        columns.extend([
-            letter(index),
-            format!("{} s", letter(index)),
-            format!("{} J", letter(index)),
-        ]);
+    for (index, side) in sides.iter().enumerate() {
+        columns.extend([side.clone(), format!("{side} s"), format!("{side} J")]);
         if index > 0 {
-            columns.extend([format!("{} against A", letter(index)), "same samples".to_owned()]);
+            columns.extend([format!("{side} against {}", sides[0]), "same samples".to_owned()]);
             columns.push("is".to_owned());
         }
     }
@@ -141,7 +150,8 @@ fn score_difference(difference: &ScoreDifference) -> [String; 3] {
 }
 
 fn scores(comparison: &Comparison) -> String {
-    let columns = score_columns(comparison);
+    let letters: Vec<String> = (0..comparison.sides.len()).map(letter).collect();
+    let columns = score_columns(&letters);
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     let mut table = plain_table(&columns);
     for row in &comparison.scores {

@@ -70,24 +70,31 @@ pub(super) fn completion(completion: Completion) -> String {
 
 /// The tasks of a suite that has not begun.
 pub(super) fn plan(campaign: &Campaign) -> String {
-    let mut table = plain_table(&["", "model", "eval"]);
+    let mut table = plain_table(&["", "eval"]);
     for (index, planned) in campaign.cells.iter().enumerate() {
         let Cell::Eval(cell) = &planned.cell else { continue };
-        table.add_row([(index + 1).to_string(), cell.model.clone(), cell.eval.clone()]);
+        table.add_row([(index + 1).to_string(), cell.eval.clone()]);
     }
-    let endpoint = campaign.endpoint.as_ref().map_or("", |endpoint| &endpoint.url);
-    format!("{}server: {endpoint}\n", trimmed(&table))
+    format!("{}{}", of_whom(campaign), trimmed(&table))
+}
+
+/// The model of a suite, and where it is asked.
+fn of_whom(campaign: &Campaign) -> String {
+    let endpoint = campaign.endpoint.as_ref();
+    endpoint.map_or_else(String::new, |endpoint| {
+        format!("model   {}\nserver  {}\n\n", endpoint.model, endpoint.url)
+    })
 }
 
 /// What came out of a suite: a line for each score, with its time and energy.
-pub(super) fn summary(cells: &[CellStatus<'_>]) -> String {
-    let columns: Vec<&str> = ["model", "eval"].into_iter().chain(SCORES).chain(["run"]).collect();
+pub(super) fn summary(campaign: &Campaign, cells: &[CellStatus<'_>]) -> String {
+    let columns: Vec<&str> = ["eval"].into_iter().chain(SCORES).chain(["run"]).collect();
     let mut table = plain_table(&columns);
     for status in cells {
         let Cell::Eval(cell) = &status.planned.cell else { continue };
         let run = status.run.map_or("", |(run, _)| run);
         let mut row = |middle: Vec<String>| {
-            let mut row = vec![cell.model.clone(), cell.eval.clone()];
+            let mut row = vec![cell.eval.clone()];
             row.extend(middle);
             row.resize(columns.len() - 1, String::new());
             row.push(run.to_owned());
@@ -104,6 +111,6 @@ pub(super) fn summary(cells: &[CellStatus<'_>]) -> String {
             }
         }
     }
-    align_right(&mut table, &[4, 6, 7, 8, 9, 10]);
-    trimmed(&table)
+    align_right(&mut table, &[3, 5, 6, 7, 8, 9]);
+    of_whom(campaign) + &trimmed(&table)
 }

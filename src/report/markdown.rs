@@ -113,16 +113,17 @@ fn of_comparison(text: &mut String, comparison: &Comparison) {
         let _ = writeln!(text, "- {line}");
     }
     text.push('\n');
+    let labels = compare::labels(comparison);
     if !comparison.scores.is_empty() {
-        let head = compare::score_columns(comparison);
+        let head = compare::score_columns(&labels);
         let head: Vec<&str> = head.iter().map(String::as_str).collect();
         table(text, &head, comparison.scores.iter().map(compare::score_cells));
     }
     let mut head = vec!["cell".to_owned(), "metric".to_owned()];
-    for index in 0..comparison.sides.len() {
-        head.push(compare::letter(index));
+    for (index, label) in labels.iter().enumerate() {
+        head.push(label.clone());
         if index > 0 {
-            head.extend(["against A".to_owned(), "is".to_owned()]);
+            head.extend([format!("against {}", labels[0]), "is".to_owned()]);
         }
     }
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
@@ -140,9 +141,8 @@ fn of_comparison(text: &mut String, comparison: &Comparison) {
     });
     table(text, &head, rows);
     if !comparison.changes.is_empty() {
-        let letters: Vec<String> = (0..comparison.sides.len()).map(compare::letter).collect();
         let head: Vec<&str> =
-            std::iter::once("what differs").chain(letters.iter().map(String::as_str)).collect();
+            std::iter::once("what differs").chain(labels.iter().map(String::as_str)).collect();
         let rows = comparison.changes.iter().map(|change| {
             let values = change.values.iter().map(|values| values.join("; "));
             std::iter::once(change.name.clone()).chain(values).collect()

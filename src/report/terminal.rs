@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::charts::Chart;
 use super::{evals, sparkline};
+use crate::analyze::consumption::TASK;
 use crate::archive::filter::Listed;
 use crate::quantity::{self, number};
 use crate::run::manifest::{Energy, Sampling, Summary, Tags, Verdict};
@@ -188,14 +189,20 @@ fn state(run: &Brief, manifest: &Manifest) -> String {
 pub(super) const ENERGY: [&str; 9] =
     ["part", "s", "covered", "J", "mean W", "peak W", "J/token", "above idle", "tokens/s/W"];
 
+/// What a part of a run is called: the work and its case, or the task of an eval.
+pub(super) fn part_name(part: &Energy) -> String {
+    match part.case.as_str() {
+        "" if part.work == TASK => part.task.clone(),
+        "" => part.work.clone(),
+        case => format!("{} of {case}", part.work),
+    }
+}
+
 /// What a part of a run took, in these columns.
 pub(super) fn energy_row(part: &Energy) -> Vec<String> {
     let optional = |value: Option<f64>| value.map(number).unwrap_or_default();
-    let name = match part.case.as_str() {
-        "" => part.work.clone(),
-        case => format!("{} of {case}", part.work),
-    };
-    let mut row = vec![name, number(part.seconds), format!("{:.0} %", 100.0 * part.coverage)];
+    let mut row =
+        vec![part_name(part), number(part.seconds), format!("{:.0} %", 100.0 * part.coverage)];
     match &part.absent {
         Some(absent) => row.push(absent.clone()),
         None => row.extend(

@@ -3,10 +3,11 @@
 //! Its exit code is 0 where a task ended with an error, and a log that was cancelled may hold a
 //! score over what was done: only `status` tells.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::{CommandLine, Outputs, ParseError, Parsed, Place, Tool, words};
+use super::{CommandLine, Outputs, ParseError, Parsed, Phase, Place, Tool, words};
 use crate::run::Completion;
 use log::{Log, Status};
 
@@ -38,6 +39,19 @@ impl Tool for InspectAi {
         let directory = named.or_else(|| (command.variable)("INSPECT_LOG_DIR"));
         let path = directory.map_or_else(|| PathBuf::from("logs"), PathBuf::from);
         vec![Place { path, endings: &[".eval", ".json"] }]
+    }
+
+    fn phase(&self, line: &[u8]) -> Option<Phase> {
+        // With --display plain: `generate | Steps: 5/9 55% | Samples: 2/ 5 | accuracy: 0.5 | ...`.
+        let line = String::from_utf8_lossy(line);
+        let (_, rest) = line.split_once("| Samples:")?;
+        let (done, of) = rest.split('|').next()?.split_once('/')?;
+        let number = |text: &str| text.trim().parse::<u64>().ok();
+        let attributes = BTreeMap::from([
+            ("done".to_owned(), number(done)?.to_string()),
+            ("of".to_owned(), number(of)?.to_string()),
+        ]);
+        Some(Phase { name: "samples", attributes })
     }
 
     fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError> {

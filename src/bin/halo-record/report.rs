@@ -14,10 +14,11 @@ use super::{print, tell};
 
 /// Writes a report about runs.
 pub(super) fn report(archive: &Archive, asked: &Reported) -> anyhow::Result<ExitCode> {
-    let mut runs: Vec<RunDirectory> = Vec::new();
+    let mut sides: Vec<(&String, Vec<RunDirectory>)> = Vec::new();
     for word in &asked.runs {
-        runs.extend(select::runs(archive, word)?);
+        sides.push((word, select::runs(archive, word)?));
     }
+    let runs: Vec<&RunDirectory> = sides.iter().flat_map(|(_, runs)| runs).collect();
     for run in &runs {
         anyhow::ensure!(
             run.join("sampling.parquet").exists() || run.manifest()?.sampling.is_none(),
@@ -28,16 +29,13 @@ pub(super) fn report(archive: &Archive, asked: &Reported) -> anyhow::Result<Exit
     let comparison = match runs.len() {
         0 | 1 => None,
         _ => {
-            let read = select::read(&runs)?;
-            let named =
-                read.into_iter().map(|run| Named { name: run.name.clone(), runs: vec![run] });
-            let compared = compare::compare(named.collect(), None);
+            let compared = compare::compare(named(&sides)?, None);
             compared.inspect_err(|error| tell(&format!("without a difference: {error}"))).ok()
         }
     };
     let mut described = Vec::new();
     for run in &runs {
-        described.push((run.name().to_owned(), run.manifest()?, run as &dyn Telemetry));
+        described.push((run.name().to_owned(), run.manifest()?, *run as &dyn Telemetry));
     }
     let report = record::gather(described, comparison)?;
     let text = match asked.format {
@@ -55,4 +53,20 @@ pub(super) fn report(archive: &Archive, asked: &Reported) -> anyhow::Result<Exit
     halo::archive::replace(&file, text.as_bytes()).with_context(|| file.display().to_string())?;
     tell(&format!("wrote {}", file.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is compared with what: what the user named, and each run by itself where that is one thing.
+fn named(sides: &[(&String, Vec<RunDirectory>)]) -> anyhow::Result<Vec<Named>> {
+    let mut named = Vec::new();
+    for (word, runs) in sides {
+        let read = select::read(runs)?;
+        if sides.len() == 1 || read.len() == 1 {
+            named.extend(
+                read.into_iter().map(|run| Named { name: run.name.clone(), runs: vec![run] }),
+            );
+        } else {
+            named.push(Named { name: (*word).clone(), runs: read });
+        }
+    }
+    Ok(named)
 }

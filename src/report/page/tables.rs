@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use super::super::compare;
 use super::super::evals::{SCORES, score_row};
 use super::super::record::Report;
+use super::super::terminal::part_name;
 use super::letter;
 use crate::analyze::compare::{Comparison, Judgement};
 use crate::quantity::number;
@@ -114,7 +115,7 @@ pub(super) fn energy(report: &Report) -> Markup {
                         @for (index, run) in report.runs.iter().enumerate() {
                             @for part in &run.manifest.energy { tr {
                                 @if report.runs.len() > 1 { td { (letter(report, index)) } }
-                                th scope="row" { (part.work) @if !part.case.is_empty() { " of " (part.case) } }
+                                th scope="row" { (part_name(part)) }
                                 td class="number" { (number(part.seconds)) }
                                 td class="number" { (format!("{:.0} %", 100.0 * part.coverage)) }
                                 @if let Some(absent) = &part.absent {
@@ -138,6 +139,7 @@ pub(super) fn energy(report: &Report) -> Markup {
 
 /// What differs between the sides.
 pub(super) fn comparison(comparison: &Comparison) -> Markup {
+    let labels = compare::labels(comparison);
     html! {
         section id="difference" aria-labelledby="difference-heading" {
             h2 id="difference-heading" { "Difference" }
@@ -148,12 +150,13 @@ pub(super) fn comparison(comparison: &Comparison) -> Markup {
             @for remark in comparison.remarks.iter().chain(&comparison.unpaired) { p { (remark) } }
             @if !comparison.scores.is_empty() {
                 div class="scroll" {
-                    table {
+                    table class="scores" {
                         caption {
-                            "Scores with their 95 % intervals, and the difference from A; + and - count the samples that only the other side, or only A, solved"
+                            "Scores with their 95 % intervals, and the difference from " (labels[0])
+                            "; + and - count the samples that only the other side, or only " (labels[0]) ", solved"
                         }
                         thead { tr {
-                            @for column in compare::score_columns(comparison) { th scope="col" { (column) } }
+                            @for column in compare::score_columns(&labels) { th scope="col" { (column) } }
                         } }
                         tbody { @for row in &comparison.scores { tr {
                             @for cell in compare::score_cells(row) { td { (cell) } }
@@ -163,14 +166,14 @@ pub(super) fn comparison(comparison: &Comparison) -> Markup {
             }
             div class="scroll" {
                 table {
-                    caption { "Median with its interval of 95 %, and the difference from A" }
+                    caption { "Median with its interval of 95 %, and the difference from " (labels[0]) }
                     thead { tr {
                         th scope="col" { "cell" }
                         th scope="col" { "metric" }
-                        @for index in 0..comparison.sides.len() {
-                            th scope="col" class="number" { (compare::letter(index)) }
+                        @for (index, label) in labels.iter().enumerate() {
+                            th scope="col" class="number" { (label) }
                             @if index > 0 {
-                                th scope="col" class="number" { "against A" }
+                                th scope="col" class="number" { "against " (labels[0]) }
                                 th scope="col" { "is" }
                             }
                         }
@@ -197,7 +200,7 @@ pub(super) fn comparison(comparison: &Comparison) -> Markup {
                         caption { "What differs beside the figures" }
                         thead { tr {
                             th scope="col" { "name" }
-                            @for index in 0..comparison.sides.len() { th scope="col" { (compare::letter(index)) } }
+                            @for label in &labels { th scope="col" { (label) } }
                         } }
                         tbody { @for change in &comparison.changes { tr {
                             th scope="row" { (change.name) }

@@ -70,7 +70,7 @@ fn each_task_is_a_run_with_score_time_and_energy() {
     }
     let two = manifest(&runs[1]);
     assert_eq!((two.scores[0].value, two.completion.unwrap().done), (0.5, 4));
-    for line in ["tiny   one   humaneval+", "tiny   two   tiny_gen"] {
+    for line in ["model   tiny\n", "one   humaneval+", "two   tiny_gen"] {
         assert!(out.contains(line), "{out}");
     }
     let list = bench.archive.print(&["list"]);
@@ -211,7 +211,7 @@ fn ollama_is_recognized_and_its_model_named() {
         ("/v1/models", Reply::ok("{\"data\":[{\"id\":\"qwen3:8b\"},{\"id\":\"llama3\"}]}")),
     ]);
     let output = bench.suite(&ollama, &["--model", "qwen3:8b"]);
-    assert!(text(&output.stdout).contains("qwen3:8b  one"), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("model   qwen3:8b\n"), "{}", text(&output.stderr));
     let run = manifest(&bench.runs()[0]);
     assert_eq!((run.models[0].name.as_str(), run.models[0].file.as_str()), ("qwen3:8b", ""));
 }
