@@ -17,7 +17,7 @@ use crate::archive::files::{self, Fault};
 use crate::archive::{ArchiveError, Lock, RunDirectory, read, rewrite};
 use crate::hash::sha256;
 use crate::run::manifest::{Bundle, Manifest};
-use crate::run::{JOURNAL, MANIFEST, RAW};
+use crate::run::{JOURNAL, MANIFEST, OUTPUT_FILES, RAW};
 
 /// How a bundle's name ends.
 pub const ENDING: &str = ".tar.zst";
@@ -99,6 +99,9 @@ fn redactor(manifest: &Manifest) -> Redactor {
     Redactor::new(&[host, short], &users, vec![manifest.id.clone()])
 }
 
+/// How files are counted that are left out.
+const PACKED: &str = "packed file";
+
 /// Writes all files of the bundle into a directory, and gives the name and the manifest of the run.
 fn stage(
     run: &RunDirectory,
@@ -119,8 +122,14 @@ fn stage(
     }
     for file in manifest.files.iter().filter(|file| file.path.starts_with(RAW)) {
         let bytes = fs::read(run.join(&file.path)).map_err(at(&run.join(&file.path)))?;
+        // What is packed cannot be looked through, as the logs of inspect-ai.
+        let is_of_tool = file.path.starts_with(&format!("{RAW}/{OUTPUT_FILES}"));
+        if is_of_tool && std::str::from_utf8(&bytes).is_err() {
+            *redactor.counts.entry(PACKED).or_default() += 1;
+            continue;
+        }
         let clean = redactor.clean(&String::from_utf8_lossy(&bytes));
-        let to = staging.join(&file.path);
+        let to = staging.join(redactor.clean(&file.path));
         fs::create_dir_all(to.parent().unwrap_or(staging)).map_err(at(&to))?;
         fs::write(&to, clean).map_err(at(&to))?;
     }

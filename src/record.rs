@@ -66,6 +66,9 @@ pub const ID_VARIABLE: &str = "HALO_RUN_ID";
 /// The variable in which a command finds the directory of its run.
 pub const DIRECTORY_VARIABLE: &str = "HALO_RUN_DIR";
 
+/// The variable with which Python writes at once.
+const UNBUFFERED: &str = "PYTHONUNBUFFERED";
+
 /// What the user asks for.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -379,7 +382,7 @@ impl Recording {
         if !request.lead.is_zero() {
             let _ = write!(text, "; the machine alone for {:?} first", request.lead);
         }
-        if prepared.tool.is_none() && request.kind == Kind::Benchmark {
+        if prepared.tool.is_none() && request.kind != Kind::Run {
             text += "; halo does not know this tool, so its output is kept and not read";
         }
         for note in &prepared.plan.notes {
@@ -401,6 +404,10 @@ impl Recording {
         let mut variables =
             vec![(ID_VARIABLE, &*id), (DIRECTORY_VARIABLE, self.directory.path().as_os_str())];
         variables.extend(prepared.secrets.iter().map(|(name, value)| (*name, &**value)));
+        // What a tool of Python says of its progress shall come when it says it.
+        if request.kind == Kind::Eval && std::env::var_os(UNBUFFERED).is_none() {
+            variables.push((UNBUFFERED, OsStr::new("1")));
+        }
         let files = collect::directory(&self.directory);
         let task = Task {
             argv: &self.argv,
@@ -460,7 +467,9 @@ impl Recording {
         let journal = Arc::clone(&self.journal);
         let watcher = self.watcher.clone();
         Arc::new(move |line| {
-            if let Some(phase) = tool.and_then(|tool| tool.phase(line)) {
+            // At a terminal tools colour what they say.
+            let line = anstream::adapter::strip_bytes(line).into_vec();
+            if let Some(phase) = tool.and_then(|tool| tool.phase(&line)) {
                 if let Some(watcher) = &watcher {
                     watcher.phase(&phase);
                 }

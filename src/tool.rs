@@ -63,8 +63,8 @@ pub trait Tool: Sync {
     /// the program says to `--help`, where it was asked successfully.
     fn prepare(&self, _plan: &mut Plan, _help: Option<&str>) {}
 
-    /// What in the command line cannot go together, where the tool itself would find it out late,
-    /// and what to do.
+    /// What in the command line cannot go together, where the tool itself would find it out late, or
+    /// what it would write that must not be archived, and what to do.
     fn contradiction(&self, _argv: &[OsString]) -> Option<String> {
         None
     }
@@ -82,6 +82,12 @@ pub trait Tool: Sync {
     /// Where the program writes files that [`Tool::parse`] reads.
     fn places(&self, _command: &CommandLine<'_>) -> Vec<Place> {
         Vec::new()
+    }
+
+    /// The address of the server that the program asks, as far as the command line and the variables
+    /// that it reads tell.
+    fn server(&self, _command: &CommandLine<'_>) -> Option<String> {
+        None
     }
 
     /// What a line that the program prints, on either output, says of its progress. It is asked
@@ -103,6 +109,9 @@ pub struct CommandLine<'a> {
     pub program: usize,
     /// What the command sees of a variable.
     pub variable: &'a dyn Fn(&str) -> Option<OsString>,
+    /// The same of a path in a file `.env` at or above the directory where it runs, which some tools
+    /// read.
+    pub dotenv: &'a dyn Fn(&str) -> Option<PathBuf>,
 }
 
 /// Files that a program writes.
@@ -112,6 +121,25 @@ pub struct Place {
     pub path: PathBuf,
     /// How the names of the files end, as `.eval`.
     pub endings: &'static [&'static str],
+    /// How the names of files begin that lie in the directory itself; none where they may lie
+    /// anywhere below it and begin as they like. A directory where users work has other files too.
+    pub beginnings: Option<Vec<String>>,
+}
+
+impl Place {
+    /// Files whose names end so, in a directory of the tool's own or below.
+    fn own(path: impl Into<PathBuf>, endings: &'static [&'static str]) -> Self {
+        Self { path: path.into(), endings, beginnings: None }
+    }
+
+    /// Files whose names begin and end so, in a directory that others use as well.
+    fn shared(
+        path: impl Into<PathBuf>,
+        endings: &'static [&'static str],
+        beginnings: Vec<String>,
+    ) -> Self {
+        Self { path: path.into(), endings, beginnings: Some(beginnings) }
+    }
 }
 
 /// A file that the program wrote.

@@ -113,6 +113,9 @@ pub struct OfEval {
     pub samples: Vec<Option<f64>>,
 }
 
+/// A question: the task whose answer it is, the sample and the epoch.
+pub type Question<'a> = (&'a str, &'a str, u32);
+
 /// What the tasks of an eval and their samples took. Nothing where no sensor tells power or energy.
 ///
 /// `samples` says when each was worked on, and which of them are the same question: an answer may
@@ -124,7 +127,7 @@ pub struct OfEval {
 pub fn of_eval(
     telemetry: &dyn Telemetry,
     tasks: &[Task],
-    samples: &[(Option<Window>, (&str, u32))],
+    samples: &[(Option<Window>, Question<'_>)],
     interval: f64,
     thresholds: &Thresholds,
 ) -> Result<Option<OfEval>, Unreadable> {
@@ -140,7 +143,7 @@ pub fn of_eval(
         measured.part(&source, named, task.generated_tokens, None)
     });
     let tasks = tasks.collect();
-    let mut questions: Vec<(Window, (&str, u32))> =
+    let mut questions: Vec<(Window, Question<'_>)> =
         samples.iter().filter_map(|(window, question)| Some(((*window)?, *question))).collect();
     questions.sort_unstable();
     questions.dedup();
@@ -150,7 +153,7 @@ pub fn of_eval(
         (energy.coverage >= thresholds.coverage).then_some(energy.joules)
     };
     let shared = evals::share(&windows, known);
-    let of_sample = |(window, question): &(Option<Window>, (&str, u32))| {
+    let of_sample = |(window, question): &(Option<Window>, Question<'_>)| {
         let window = window.filter(|window| window.seconds() >= thresholds.shortest_phase)?;
         let place = questions.binary_search(&(window, *question)).ok()?;
         shared[place]

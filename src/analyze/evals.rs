@@ -21,8 +21,13 @@ pub fn windows(
 ) -> Vec<Option<Window>> {
     let at = |time: Timestamp| i64::try_from((time.as_nanosecond()) - start?.as_nanosecond()).ok();
     let told = told(events, command);
+    // What an earlier run did, which a tool may tell again, was not recorded.
+    let is_recorded = |window: &Window| window.to > command.from;
     let window = |sample: &EvalSample| {
-        let written = || Some(Window { from: at(sample.started?)?, to: at(sample.ended?)? });
+        let written = || {
+            let window = Window { from: at(sample.started?)?, to: at(sample.ended?)? };
+            Some(window).filter(is_recorded)
+        };
         written().or_else(|| told.get(sample.sample.as_str()).copied())
     };
     samples.iter().map(window).collect()
@@ -71,8 +76,8 @@ pub fn tasks(samples: &[EvalSample], windows: &[Option<Window>], command: Window
             .filter(move |(sample, _)| sample.task == name)
             .collect::<Vec<_>>()
     };
-    let questions = |name: &str| -> Vec<(&str, u32)> {
-        of_task(name).iter().map(|(sample, _)| (sample.sample.as_str(), sample.epoch)).collect()
+    let questions = |name: &str| -> Vec<(&str, &str, u32)> {
+        of_task(name).iter().map(|(sample, _)| sample.question()).collect()
     };
     let first = names.first().map(|name| questions(name)).unwrap_or_default();
     let is_only = names.iter().all(|name| questions(name) == first);

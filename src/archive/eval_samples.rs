@@ -97,6 +97,7 @@ fn take(batch: &RecordBatch, samples: &mut Vec<EvalSample>) -> Option<()> {
     };
     samples.extend((0..batch.num_rows()).map(|row| EvalSample {
         task: task.value(row).to_owned(),
+        answer_of: None,
         sample: sample.value(row).to_owned(),
         epoch: epoch.value(row),
         started: at(started, row),

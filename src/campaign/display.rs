@@ -181,7 +181,7 @@ fn speeds(summary: &[Summary]) -> String {
     let speeds = summary.iter().filter(|figure| figure.metric == SPEED);
     let speeds: Vec<String> =
         speeds.map(|figure| format!("{} {:.2}", figure.case, figure.mean)).collect();
-    format!("{} tokens/s", speeds.join(", "))
+    if speeds.is_empty() { "done".to_owned() } else { format!("{} tokens/s", speeds.join(", ")) }
 }
 
 impl Watcher for Display {

@@ -77,9 +77,11 @@ fn command(
             .replace("{directory}", &directory.to_string_lossy())
             .replace("{output}", OUTPUT)
     };
-    // What a tool says of its progress shall come when it says it.
-    let mut words = vec!["env".to_owned(), "PYTHONUNBUFFERED=1".to_owned()];
-    words.extend(eval.environment.iter().map(|(name, value)| format!("{name}={}", fill(value))));
+    let mut words = Vec::new();
+    if !eval.environment.is_empty() {
+        words.push("env".to_owned());
+        words.extend(eval.environment.iter().map(|(key, value)| format!("{key}={}", fill(value))));
+    }
     words.push(program.to_string_lossy().into_owned());
     words.extend(eval.command.iter().skip(1).map(fill));
     words

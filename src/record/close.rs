@@ -192,7 +192,10 @@ pub(super) fn read_output(run: &RunDirectory, manifest: &mut Manifest) -> Output
     let read = streams.and_then(|streams| Ok((streams, collect::read(run)?)));
     let parsed = match read {
         Err(error) => Err(error.to_string()),
-        Ok(((stdout, stderr), files)) => {
+        Ok(((stdout, stderr), (files, left_out))) => {
+            let known = std::mem::take(&mut manifest.problems);
+            let new = left_out.into_iter().filter(|problem| !known.contains(problem));
+            manifest.problems = known.iter().cloned().chain(new).collect();
             let (stdout, stderr) = (&stdout, &stderr);
             let outputs = Outputs { argv: &argv, program, stdout, stderr, files: &files };
             match catch_unwind(AssertUnwindSafe(|| tool.parse(&outputs))) {

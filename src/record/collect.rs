@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use crate::archive::RunDirectory;
 use crate::run::manifest::Manifest;
 use crate::run::{OUTPUT_FILES, RAW};
-use crate::tool::{self, CommandLine, OutputFile};
+use crate::tool::{self, CommandLine, OutputFile, Place};
 
 /// A larger file is copied and not read: halo holds a file in memory while it reads it.
 const LARGEST: u64 = 512 << 20;
@@ -28,8 +28,8 @@ pub(super) fn directory(run: &RunDirectory) -> PathBuf {
     run.join(RAW).join(OUTPUT_FILES)
 }
 
-/// Copies what the tool wrote since its command was started, or the recording where nobody knows that. What is there already stays, so that a
-/// run can be closed twice.
+/// Copies what the tool wrote since its command was started, or since the recording began where
+/// nobody knows that. What is there already stays, so that a run can be closed twice.
 ///
 /// Files that it names and that are older are of an earlier run: they are told and left alone.
 pub(super) fn collect(
@@ -41,64 +41,115 @@ pub(super) fn collect(
     let argv: Vec<OsString> = manifest.command.executed.iter().map(OsString::from).collect();
     let Some((tool, program)) = tool::recognize(&argv) else { return };
     let Ok(age) = Duration::try_from(started.duration_since(Timestamp::UNIX_EPOCH)) else { return };
-    let since = SystemTime::UNIX_EPOCH + age - COARSE;
+    let span = (SystemTime::UNIX_EPOCH + age - COARSE, until);
+    let working = working_directory(&argv[..program], Path::new(&manifest.command.directory));
     let variable = |name: &str| variable(&argv[..program], name);
-    let working = Path::new(&manifest.command.directory);
+    let dotenv = |name: &str| dotenv(&working, name);
+    let command = CommandLine { argv: &argv, program, variable: &variable, dotenv: &dotenv };
     let target = directory(run);
-    let mut problems = Vec::new();
-    let mut stale = Vec::new();
-    for place in tool.places(&CommandLine { argv: &argv, program, variable: &variable }) {
+    let mut collected = Collected::default();
+    for place in tool.places(&command) {
         let from = working.join(&place.path);
         // What the tool was told to write here is here.
-        if from.starts_with(run.path()) || target.starts_with(&from) {
-            continue;
-        }
-        let name = from.file_name().map(PathBuf::from).unwrap_or_default();
-        let mut found = Vec::new();
-        find(&from, &name, 0, &mut found);
-        for (file, name) in found {
-            let text = name.as_os_str().as_bytes();
-            if !place.endings.iter().any(|ending| text.ends_with(ending.as_bytes())) {
-                continue;
-            }
-            let times = fs::metadata(&file).and_then(|about| {
-                let written = about.modified()?;
-                // Not every filesystem tells when a file was made.
-                Ok((written, about.created().unwrap_or(written)))
-            });
-            match times {
-                Ok((written, _)) if written < since => stale.push(file),
-                Ok((_, made)) if made > until => {}
-                Ok((written, _)) => {
-                    if written > until {
-                        problems.push(format!(
-                            "{}: was written after the recording ended; a later run may have done it",
-                            file.display()
-                        ));
-                    }
-                    if let Err(error) = copy(&file, &target.join(&name)) {
-                        problems.push(format!("{}: is not archived: {error}", file.display()));
-                    }
-                }
-                Err(error) => problems.push(format!("{}: {error}", file.display())),
+        if !from.starts_with(run.path()) {
+            let archive = run.path().parent().unwrap_or(run.path());
+            for (file, name) in files_of(&place, &from, archive) {
+                collected.take(&file, &target.join(name), span);
             }
         }
     }
     // Many tools keep what earlier runs wrote: that is worth a word only where nothing new came.
     let has_new = fs::read_dir(&target).is_ok_and(|mut entries| entries.next().is_some());
-    if let Some(file) = stale.first().filter(|_| !has_new) {
-        let more =
-            if stale.len() > 1 { format!(" and {} more", stale.len() - 1) } else { String::new() };
-        problems.push(format!(
+    if let Some(file) = collected.stale.first().filter(|_| !has_new) {
+        let others = collected.stale.len() - 1;
+        let more = if others > 0 { format!(" and {others} more") } else { String::new() };
+        collected.problems.push(format!(
             "{}{more}: of an earlier run, so left out; this run wrote no such file",
             file.display()
         ));
     }
-    for problem in problems {
+    for problem in collected.problems {
         if !manifest.problems.contains(&problem) {
             manifest.problems.push(problem);
         }
     }
+}
+
+#[derive(Default)]
+struct Collected {
+    /// Files of an earlier run.
+    stale: Vec<PathBuf>,
+    problems: Vec<String>,
+}
+
+impl Collected {
+    /// Copies a file that was written in this span of time.
+    fn take(&mut self, file: &Path, to: &Path, (since, until): (SystemTime, SystemTime)) {
+        let times = fs::metadata(file).and_then(|about| {
+            let written = about.modified()?;
+            // Not every filesystem tells when a file was made.
+            Ok((written, about.created().unwrap_or(written)))
+        });
+        match times {
+            Ok((written, _)) if written < since => self.stale.push(file.to_owned()),
+            Ok((_, made)) if made > until => {}
+            Ok((written, _)) => {
+                if written > until {
+                    self.problems.push(format!(
+                        "{}: was written after the recording ended; a later run may have done it",
+                        file.display()
+                    ));
+                }
+                if let Err(error) = copy(file, to) {
+                    self.problems.push(format!("{}: is not archived: {error}", file.display()));
+                }
+            }
+            Err(error) => self.problems.push(format!("{}: {error}", file.display())),
+        }
+    }
+}
+
+/// The files that a place means, with their names in the archive. The archive itself, which may lie
+/// below a directory where users work, is passed over.
+fn files_of(place: &Place, from: &Path, archive: &Path) -> Vec<(PathBuf, PathBuf)> {
+    // A directory that is named may be a link, as to a larger disk.
+    let root = fs::canonicalize(from).unwrap_or_else(|_| from.to_owned());
+    let archive = fs::canonicalize(archive).unwrap_or_else(|_| archive.to_owned());
+    let name = from.file_name().map(PathBuf::from).unwrap_or_default();
+    let depth = if place.beginnings.is_some() { DEPTH - 1 } else { 0 };
+    let mut found = Vec::new();
+    find(&root, &name, depth, &archive, &mut found);
+    found.retain(|(file, name)| {
+        let text = name.as_os_str().as_bytes();
+        let base = file.file_name().unwrap_or_default().as_bytes();
+        let begins = place.beginnings.as_ref();
+        place.endings.iter().any(|ending| text.ends_with(ending.as_bytes()))
+            && begins.is_none_or(|all| all.iter().any(|begin| base.starts_with(begin.as_bytes())))
+    });
+    found
+}
+
+/// Where the command behind `env --chdir` runs.
+fn working_directory(before: &[OsString], from: &Path) -> PathBuf {
+    let words: Vec<&str> = before.iter().filter_map(|word| word.to_str()).collect();
+    let named = words.iter().enumerate().rev().find_map(|(index, word)| match *word {
+        "-C" | "--chdir" | "-D" => words.get(index + 1).copied(),
+        word => word.strip_prefix("--chdir="),
+    });
+    named.map_or_else(|| from.to_owned(), |named| from.join(named))
+}
+
+/// A path that the nearest file `.env` at or above a directory gives a variable; it is relative to
+/// that file.
+fn dotenv(working: &Path, name: &str) -> Option<PathBuf> {
+    let file = working.ancestors().map(|above| above.join(".env")).find(|file| file.is_file())?;
+    let text = fs::read_to_string(&file).ok()?;
+    let value = text.lines().rev().find_map(|line| {
+        let line = line.trim();
+        let (variable, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
+        (variable.trim() == name).then(|| value.trim().trim_matches(['"', '\'']))
+    })?;
+    Some(file.parent()?.join(value))
 }
 
 /// What the command sees of a variable: what stands before it in the command line, as behind
@@ -111,8 +162,11 @@ pub(super) fn variable(before: &[OsString], name: &str) -> Option<OsString> {
     assigned.or_else(|| std::env::var_os(name))
 }
 
-/// The files at or below a path, with their names from there on.
-fn find(path: &Path, name: &Path, depth: usize, found: &mut Vec<(PathBuf, PathBuf)>) {
+/// The files at or below a path, with their names from there on, but for those in one directory.
+fn find(path: &Path, name: &Path, depth: usize, but: &Path, found: &mut Vec<(PathBuf, PathBuf)>) {
+    if path == but {
+        return;
+    }
     // A link may lead anywhere.
     let Ok(about) = fs::symlink_metadata(path) else { return };
     if about.is_file() {
@@ -122,7 +176,7 @@ fn find(path: &Path, name: &Path, depth: usize, found: &mut Vec<(PathBuf, PathBu
         let mut names: Vec<OsString> = entries.map(|entry| entry.file_name()).collect();
         names.sort();
         for entry in names {
-            find(&path.join(&entry), &name.join(&entry), depth + 1, found);
+            find(&path.join(&entry), &name.join(&entry), depth + 1, but, found);
         }
     }
 }
@@ -136,28 +190,34 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     }
     let mut unfinished = to.as_os_str().to_owned();
     unfinished.push(".unfinished");
-    fs::copy(from, &unfinished)?;
-    fs::File::open(&unfinished)?.sync_all()?;
-    fs::rename(&unfinished, to)
+    let unfinished = PathBuf::from(unfinished);
+    let copied = fs::copy(from, &unfinished)
+        .and_then(|_| fs::File::open(&unfinished)?.sync_all())
+        .and_then(|()| fs::rename(&unfinished, to));
+    // A full disk needs the room for the tables of the run.
+    copied.inspect_err(|_| _ = fs::remove_file(&unfinished))
 }
 
-/// The files that are archived of the tool, in the order of their names.
+/// The files that are archived of the tool, in the order of their names, and why one is not among
+/// them.
 ///
 /// # Errors
 ///
 /// Where one cannot be read, with its name.
-pub(super) fn read(run: &RunDirectory) -> io::Result<Vec<OutputFile>> {
+pub(super) fn read(run: &RunDirectory) -> io::Result<(Vec<OutputFile>, Vec<String>)> {
     let mut found = Vec::new();
-    find(&directory(run), &Path::new(RAW).join(OUTPUT_FILES), 0, &mut found);
-    let mut files = Vec::new();
+    let nothing = Path::new("");
+    find(&directory(run), &Path::new(RAW).join(OUTPUT_FILES), 0, nothing, &mut found);
+    let (mut files, mut problems) = (Vec::new(), Vec::new());
     for (file, name) in found {
         let path = name.to_string_lossy().into_owned();
         let at = |error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));
         if fs::metadata(&file).map_err(at)?.len() > LARGEST {
-            return Err(at(io::ErrorKind::FileTooLarge.into()));
+            problems.push(format!("{path}: is too large to be read"));
+            continue;
         }
         let bytes = fs::read(&file).map_err(at)?;
         files.push(OutputFile { path, bytes });
     }
-    Ok(files)
+    Ok((files, problems))
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::fs::{Access, access};
 
 use super::{Refusal, Request, server};
+use crate::command_line::container::{self, Client};
 use crate::process::Program;
 use crate::tool::{self, Plan, Tool};
 
@@ -52,9 +53,25 @@ pub(super) fn check(request: &Request) -> Result<Prepared, Refusal> {
     if let Some((tool, program)) = recognized {
         let help = tool.needs_help().then(|| help_of(&request.argv[..=program])).flatten();
         tool.prepare(&mut plan, help.as_deref());
+        let names_directory =
+            plan.argv.iter().any(|word| word.to_string_lossy().contains(tool::OUTPUT));
+        if names_directory && plan.argv != request.argv && is_apart(&request.argv) {
+            plan.argv.clone_from(&request.argv);
+            plan.notes = vec![
+                "halo adds no directory for its files, since a container does not see those of \
+                 this machine"
+                    .to_owned(),
+            ];
+        }
     }
     let secrets = server::key_variables(request)?;
     Ok(Prepared { tool: recognized.map(|(tool, _)| tool), plan, secrets })
+}
+
+/// Whether the command runs in a container that sees only the directories that it is given.
+fn is_apart(argv: &[OsString]) -> bool {
+    container::recognize(argv)
+        .is_some_and(|it| matches!(it.client, Client::Podman | Client::Docker))
 }
 
 /// What a program says of itself: flags come and go from one version to the next.

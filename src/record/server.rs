@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::guard::Guard;
-use super::{Refusal, Request};
+use super::{Refusal, Request, secret};
 use crate::analyze::phase::SERVER_IDLE;
 use crate::config::Llama;
 use crate::process::foreground::Signals;
@@ -18,7 +18,7 @@ use crate::record::journal::Journal;
 use crate::run::campaign::Server as Kind;
 use crate::sample::Snapshot;
 use crate::source::llama::REQUESTS;
-use crate::tool::{self, words};
+use crate::tool::{self, CommandLine};
 
 /// How often a server is tried. Nothing is asked of it: a connection is opened and closed.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -29,6 +29,9 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// How long halo waits for requests that go on after the command's end, as those of a client that
 /// was killed.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
+/// A server that says nothing for so long is gone, or is not sampled any more.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// The variable that has a server's key, as the client library of `OpenAI` knows it.
 pub const KEY_VARIABLE: &str = "OPENAI_API_KEY";
@@ -46,9 +49,21 @@ pub(super) fn url(request: &Request) -> Option<String> {
         return Some(endpoint.url.clone());
     }
     request.server_timeout?;
-    let (_, program) = tool::recognize(&request.argv)?;
-    let assigned = |name: &str| super::collect::variable(&request.argv[..program], name);
-    words::base_url(&request.argv, &assigned)
+    let (tool, program) = tool::recognize(&request.argv)?;
+    let variable = |name: &str| super::collect::variable(&request.argv[..program], name);
+    let dotenv = |_: &str| None;
+    let argv = &request.argv;
+    tool.server(&CommandLine { argv, program, variable: &variable, dotenv: &dotenv })
+}
+
+/// The address of the server itself, of which an API begins at `/v1`.
+fn root_of(url: &str) -> &str {
+    let path = url.find("://").map_or(0, |at| at + 3);
+    let end = url[path..].match_indices("/v1").find_map(|(at, _)| {
+        let rest = &url[path + at + 3..];
+        (rest.is_empty() || rest.starts_with('/')).then_some(path + at)
+    });
+    url[..end.unwrap_or(url.len())].trim_end_matches('/')
 }
 
 /// The same request with the server among those that are sampled, where it may be a llama-server on
@@ -56,12 +71,14 @@ pub(super) fn url(request: &Request) -> Option<String> {
 pub(super) fn with_server(request: &Request) -> Request {
     let mut request = request.clone();
     let may_be = request.endpoint.as_ref().is_none_or(|endpoint| endpoint.server != Kind::Other);
-    let url = url(&request).filter(|url| may_be && is_local(url));
+    // The address becomes a label, where no password belongs.
+    let is_plain = |url: &String| secret::hide(url) == *url;
+    let url = url(&request).filter(|url| may_be && is_local(url) && is_plain(url));
     if let Some(url) = url.filter(|_| request.config.llama.is_empty()) {
         let file = request.endpoint.as_ref().and_then(|endpoint| endpoint.api_key_file.clone());
         let has_key = std::env::var_os(KEY_VARIABLE).is_some();
         request.config.llama.push(Llama {
-            url: url.trim_end_matches('/').trim_end_matches("/v1").to_owned(),
+            url: root_of(&url).to_owned(),
             api_key_variable: (file.is_none() && has_key).then(|| KEY_VARIABLE.to_owned()),
             api_key_file: file.map(PathBuf::from),
             ..Llama::default()
@@ -136,7 +153,8 @@ pub(super) fn watch(url: &str, timeout: Duration, guard: &Arc<Guard>) {
                 let since = *gone.get_or_insert_with(Instant::now);
                 if since.elapsed() >= timeout {
                     guard.lose_server(format!(
-                        "halo ended it: nothing listened at {url} for {:.0} s",
+                        "halo ended it: nothing listened at {} for {:.0} s",
+                        secret::hide(&url),
                         since.elapsed().as_secs_f64()
                     ));
                     return;
@@ -151,13 +169,13 @@ pub(super) fn watch(url: &str, timeout: Duration, guard: &Arc<Guard>) {
     let _ = thread::Builder::new().name("halo-server".to_owned()).spawn(watching);
 }
 
-/// Whether nothing listens there. A server that is only slow is there.
+/// Whether connections are refused. A server that is only slow is there, and one that cannot be
+/// reached from here may be reached by the command, through a proxy.
 fn is_refused(host: &str, port: u16) -> bool {
-    let Ok(addresses) = (host, port).to_socket_addrs() else { return true };
+    let Ok(addresses) = (host, port).to_socket_addrs() else { return false };
     let mut results = addresses.map(|address| TcpStream::connect_timeout(&address, CONNECT));
-    !results.any(|result| match result {
-        Ok(_) => true,
-        Err(error) => error.kind() == std::io::ErrorKind::TimedOut,
+    results.all(|result| {
+        result.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
     })
 }
 
@@ -187,6 +205,10 @@ impl Work {
             let state = *self.state();
             let Some((at, is_busy)) = state else { return };
             was_busy |= is_busy && at > begun;
+            // It is not read any more, so nobody will say when it ends.
+            if begun.elapsed() > fresh + SILENCE && at <= begun {
+                break;
+            }
             if !is_busy && at.saturating_duration_since(begun) > fresh {
                 break;
             }
@@ -206,7 +228,21 @@ impl Work {
 
 #[cfg(test)]
 mod tests {
-    use super::{address, is_local};
+    use super::{address, is_local, root_of};
+
+    #[test]
+    fn a_server_is_what_stands_before_its_api() {
+        for url in [
+            "http://h:8080",
+            "http://h:8080/",
+            "http://h:8080/v1",
+            "http://h:8080/v1/chat/completions",
+        ] {
+            assert_eq!(root_of(url), "http://h:8080", "{url}");
+        }
+        assert_eq!(root_of("http://h/prefix/v1/"), "http://h/prefix");
+        assert_eq!(root_of("http://v1.h/v12"), "http://v1.h/v12");
+    }
 
     #[test]
     fn addresses_are_read_in_each_spelling() {

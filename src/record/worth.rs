@@ -87,7 +87,8 @@ fn take_eval(
     thresholds: &Thresholds,
 ) -> Result<Vec<Row>, Unreadable> {
     let mut rows = served(run, manifest)?;
-    if samples.is_empty() {
+    // Of what an earlier run did nobody knows the time and the energy.
+    if samples.is_empty() || manifest.completion.is_some_and(|completion| completion.is_resumed) {
         return Ok(rows);
     }
     let (events, ticks) = (run.events()?, run.ticks()?);
@@ -95,11 +96,8 @@ fn take_eval(
     let Some(command) = phase::command(&events, last) else { return Ok(rows) };
     let windows = evals::windows(samples, &events, command, moments::start(run)?);
     let tasks = evals::tasks(samples, &windows, command);
-    let asked: Vec<_> = samples
-        .iter()
-        .zip(&windows)
-        .map(|(sample, window)| (*window, (sample.sample.as_str(), sample.epoch)))
-        .collect();
+    let asked: Vec<_> =
+        samples.iter().zip(&windows).map(|(sample, window)| (*window, sample.question())).collect();
     let energy = consumption::of_eval(run, &tasks, &asked, interval(manifest), thresholds)?;
     let mut push = |task: &str, metric: &str, value: Option<f64>, unit: &str| {
         rows.extend(value.map(|value| row(task, metric, value, unit)));

@@ -48,7 +48,7 @@ pub struct Candidate {
 }
 
 /// The pictures of all tasks that two runs have at least, by energy and by time as far as they are
-/// known. A run that was cancelled or failed has a score of a part of its samples, which is left out.
+/// known. Scores over a part of the samples are left out.
 pub(super) fn of(runs: &[Recorded]) -> Vec<Pareto> {
     let mut tasks: Vec<(&str, &str)> = Vec::new();
     for score in runs.iter().flat_map(|run| &run.manifest.scores) {
@@ -112,7 +112,9 @@ fn of_run(index: usize, run: &Recorded, task: &str, metric: &str, cost: &str) ->
     if manifest.state != State::Complete {
         return None;
     }
-    let score = manifest.scores.iter().find(|s| s.task == task && s.metric == metric)?;
+    let is_wanted =
+        |score: &&Score| score.task == task && score.metric == metric && !score.is_partial;
+    let score = manifest.scores.iter().find(is_wanted)?;
     let energy = evals::energy_of(manifest, task);
     let paid = match cost {
         ENERGY => energy?.joules?,

@@ -30,6 +30,9 @@ pub struct Score {
     /// energy is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joules_per_solved: Option<f64>,
+    /// Whether samples are missing that should have been answered: the others say nothing of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_partial: bool,
 }
 
 /// How much of an eval was done.
@@ -43,6 +46,9 @@ pub struct Completion {
     /// Whether the tool says that somebody cancelled it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_cancelled: bool,
+    /// Whether an earlier run did a part of it, so that nobody knows what all of it takes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_resumed: bool,
 }
 
 /// A sample of an eval: one question to a model, and what became of it. A line of
@@ -51,6 +57,9 @@ pub struct Completion {
 pub struct EvalSample {
     /// The eval.
     pub task: String,
+    /// The task whose answer is judged here once more, where it is not its own: `humaneval+` judges
+    /// those of `humaneval`. It is not archived.
+    pub answer_of: Option<String>,
     /// What the tool calls the sample, as `HumanEval/0`.
     pub sample: String,
     /// Which time it was asked, from 1.
@@ -72,6 +81,11 @@ pub struct EvalSample {
 }
 
 impl EvalSample {
+    /// What was asked of the model: samples of two tasks may be about one answer.
+    pub fn question(&self) -> (&str, &str, u32) {
+        (self.answer_of.as_deref().unwrap_or(&self.task), &self.sample, self.epoch)
+    }
+
     /// Whether it was solved, where that can be said.
     #[expect(clippy::float_cmp, reason = "what is neither exactly 0 nor 1 is a part of a score")]
     pub fn is_solved(&self) -> Option<bool> {

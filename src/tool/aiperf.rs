@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use jiff::Timestamp;
 
@@ -50,7 +49,12 @@ impl Tool for AiPerf {
     fn places(&self, command: &CommandLine<'_>) -> Vec<Place> {
         let names = ["--output-artifact-dir", "--artifact-dir"];
         let directory = words::value(command.argv, &names).unwrap_or("artifacts");
-        vec![Place { path: PathBuf::from(directory), endings: &[FIGURES_FILE, REQUESTS_FILE] }]
+        vec![Place::own(directory, &[FIGURES_FILE, REQUESTS_FILE])]
+    }
+
+    fn server(&self, command: &CommandLine<'_>) -> Option<String> {
+        let url = words::value(command.argv, &["--url", "-u"])?;
+        Some(if url.contains("://") { url.to_owned() } else { format!("http://{url}") })
     }
 
     fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError> {

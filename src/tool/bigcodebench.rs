@@ -1,7 +1,6 @@
 //! bigcodebench (0.2.5): its results, from its source; it was not run here.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use super::document::{self, Node};
 use super::{CommandLine, OutputFile, Outputs, ParseError, Parsed, Place, Tool, scores, words};
@@ -35,7 +34,21 @@ impl Tool for BigCodeBench {
 
     fn places(&self, command: &CommandLine<'_>) -> Vec<Place> {
         let root = words::value(command.argv, &["--root"]).unwrap_or("bcb_results");
-        vec![Place { path: PathBuf::from(root), endings: &[".jsonl", ".json"] }]
+        let root = Place::own(root, &[".jsonl", ".json"]);
+        // Solutions that are there already may lie anywhere; their results lie beside them.
+        let samples = words::value(command.argv, &["--samples"]);
+        let beside = samples
+            .and_then(|samples| samples.strip_suffix(".jsonl"))
+            .map(|stem| Place::own(format!("{stem}_{RESULTS}"), &[RESULTS]));
+        [root].into_iter().chain(beside).collect()
+    }
+
+    fn server(&self, command: &CommandLine<'_>) -> Option<String> {
+        if let Some(url) = words::value(command.argv, &["--base-url"]) {
+            return Some(url.to_owned());
+        }
+        let is_client = words::value(command.argv, &["--backend"]) == Some("openai");
+        is_client.then(|| (command.variable)("OPENAI_BASE_URL")?.into_string().ok()).flatten()
     }
 
     fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError> {
@@ -77,7 +90,9 @@ fn read(file: &OutputFile, parsed: &mut Parsed) -> Result<(), ParseError> {
         }
     }
     let count = tasks.len() as u64;
-    parsed.completion = Some(Completion { done: count, of: Some(count), is_cancelled: false });
+    let before = parsed.completion.map_or(0, |completion| completion.done);
+    let count = before + count;
+    parsed.completion = Some(Completion { done: count, of: Some(count), ..Completion::default() });
     parsed.scores.extend(scores::pass_at_1(task, &samples));
     parsed.samples.extend(samples);
     Ok(())

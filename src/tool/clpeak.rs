@@ -2,7 +2,6 @@
 //! here); what 1.1 prints is read where there is none.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use super::document::{self, Node};
 use super::{CommandLine, OUTPUT, Outputs, ParseError, Parsed, Place, Plan, Row, Tool, words};
@@ -41,7 +40,7 @@ impl Tool for ClPeak {
 
     fn places(&self, command: &CommandLine<'_>) -> Vec<Place> {
         let file = words::value(command.argv, &["--json-file"]);
-        file.map(|file| Place { path: PathBuf::from(file), endings: &[""] }).into_iter().collect()
+        file.map(|file| Place::own(file, &[""])).into_iter().collect()
     }
 
     fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError> {

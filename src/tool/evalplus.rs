@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use super::document::{self, Node};
 use super::{
@@ -17,8 +16,9 @@ use crate::run::{Completion, EvalSample};
 #[derive(Debug)]
 pub struct EvalPlus;
 
-/// How result files end: in 0.3.1, and in the repository after it.
-const RESULTS: [&str; 2] = ["_eval_results.json", ".eval_results.json"];
+/// How result files end: `X_eval_results.json` in 0.3.1, `X.eval_results.json` in the repository after
+/// it, and `eval_results.json` alone where solutions are a directory.
+const RESULTS: &str = "eval_results.json";
 
 /// What a line begins with that is printed before a task is asked.
 const ASKS: &str = "Codegen: ";
@@ -38,21 +38,33 @@ impl Tool for EvalPlus {
 
     fn places(&self, command: &CommandLine<'_>) -> Vec<Place> {
         let root = words::value(command.argv, &["--root"]).unwrap_or("evalplus_results");
-        let directory = Place { path: PathBuf::from(root), endings: &[".jsonl", "_results.json"] };
+        let directory = Place::own(root, &[".jsonl", RESULTS]);
         // Solutions that are there already may lie anywhere; their results lie beside them.
         let samples = words::value(command.argv, &["--samples"]);
         let beside = samples.map(|samples| {
-            let stem = samples.strip_suffix(".jsonl").unwrap_or(samples);
-            RESULTS.map(|end| Place { path: format!("{stem}{end}").into(), endings: &[".json"] })
+            let names = match samples.strip_suffix(".jsonl") {
+                Some(stem) => ["_", "."].map(|sign| format!("{stem}{sign}{RESULTS}")).to_vec(),
+                None => vec![format!("{samples}/{RESULTS}")],
+            };
+            names.into_iter().map(|name| Place::own(name, &[RESULTS]))
         });
         [directory].into_iter().chain(beside.into_iter().flatten()).collect()
+    }
+
+    fn server(&self, command: &CommandLine<'_>) -> Option<String> {
+        if let Some(url) = words::value(command.argv, &["--base-url"]) {
+            return Some(url.to_owned());
+        }
+        let is_client = words::value(command.argv, &["--backend"]) == Some("openai");
+        is_client.then(|| (command.variable)("OPENAI_BASE_URL")?.into_string().ok()).flatten()
     }
 
     fn phase(&self, line: &[u8]) -> Option<Phase> {
         let line = String::from_utf8_lossy(line);
         let line = line.trim();
         if let Some(begin) = line.find(ASKS) {
-            let (sample, _) = line[begin + ASKS.len()..].split_once(" @ ")?;
+            // The model's name behind it may stand on the next line.
+            let sample = line[begin + ASKS.len()..].split_whitespace().next()?;
             let attributes = BTreeMap::from([("sample".to_owned(), sample.to_owned())]);
             return Some(Phase { name: "sample", attributes });
         }
@@ -65,7 +77,7 @@ impl Tool for EvalPlus {
             model: words::value(outputs.argv, &["--model"]).map(str::to_owned),
             ..Parsed::default()
         };
-        let mut results = RESULTS.iter().flat_map(|end| outputs.files_ending(end)).peekable();
+        let mut results = outputs.files_ending(RESULTS).peekable();
         if results.peek().is_none() {
             // A line without its end was cut off.
             let count = |file: &OutputFile| file.bytes.split(|byte| *byte == b'\n').count() - 1;
@@ -80,8 +92,12 @@ impl Tool for EvalPlus {
         for file in results {
             read(file, outputs.argv, &mut parsed)?;
         }
+        // It breaks its lines anywhere.
         let text = String::from_utf8_lossy(outputs.stdout);
-        if text.contains("(resuming from") {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        if words.windows(2).any(|pair| pair == ["(resuming", "from"]) {
+            parsed.completion =
+                parsed.completion.map(|done| Completion { is_resumed: true, ..done });
             parsed.problems.push(
                 "evalplus reused solutions of an earlier run, so time and energy are not those of \
                  all samples; another --root begins anew"
@@ -105,6 +121,7 @@ fn read(file: &OutputFile, argv: &[OsString], parsed: &mut Parsed) -> Result<(),
         for (solution, epoch) in solutions.list()?.into_iter().zip(1..) {
             let sample = |task: &str, is_solved: bool| EvalSample {
                 task: task.to_owned(),
+                answer_of: Some(base.to_owned()),
                 sample: (*id).to_owned(),
                 epoch,
                 score: Some(f64::from(u8::from(is_solved))),
@@ -127,7 +144,9 @@ fn read(file: &OutputFile, argv: &[OsString], parsed: &mut Parsed) -> Result<(),
         }
     }
     let count = tasks.len() as u64;
-    parsed.completion = Some(Completion { done: count, of: Some(count), is_cancelled: false });
+    let before = parsed.completion.map_or(0, |completion| completion.done);
+    let count = before + count;
+    parsed.completion = Some(Completion { done: count, of: Some(count), ..Completion::default() });
     for samples in [of_base, of_plus] {
         let task = samples.first().map(|sample| sample.task.clone()).unwrap_or_default();
         parsed.scores.extend(scores::pass_at_1(&task, &samples));

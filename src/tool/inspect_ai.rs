@@ -19,6 +19,9 @@ mod sample;
 #[derive(Debug)]
 pub struct InspectAi;
 
+/// The variable that names the directory of its logs.
+const LOG_DIRECTORY: &str = "INSPECT_LOG_DIR";
+
 /// Files of inspect-ai beside its logs: what a set of evals consists of, and a listing of logs.
 const NO_LOGS: [&str; 2] = ["eval-set.json", "logs.json"];
 
@@ -36,9 +39,24 @@ impl Tool for InspectAi {
 
     fn places(&self, command: &CommandLine<'_>) -> Vec<Place> {
         let named = words::value(command.argv, &["--log-dir"]).map(OsString::from);
-        let directory = named.or_else(|| (command.variable)("INSPECT_LOG_DIR"));
-        let path = directory.map_or_else(|| PathBuf::from("logs"), PathBuf::from);
-        vec![Place { path, endings: &[".eval", ".json"] }]
+        let directory = named.or_else(|| (command.variable)(LOG_DIRECTORY)).map(PathBuf::from);
+        let path = directory.or_else(|| (command.dotenv)(LOG_DIRECTORY));
+        vec![Place::own(path.unwrap_or_else(|| "logs".into()), &[".eval", ".json"])]
+    }
+
+    fn server(&self, command: &CommandLine<'_>) -> Option<String> {
+        if let Some(url) = words::value(command.argv, &["--model-base-url"]) {
+            return Some(url.to_owned());
+        }
+        // Each provider has a variable of its own.
+        let model = words::value(command.argv, &["--model"])?;
+        let provider = match model.split('/').collect::<Vec<_>>()[..] {
+            ["openai-api", provider, ..] => provider,
+            ["openai", ..] => "openai",
+            _ => return None,
+        };
+        let variable = format!("{}_BASE_URL", provider.to_uppercase().replace('-', "_"));
+        (command.variable)(&variable)?.into_string().ok()
     }
 
     fn phase(&self, line: &[u8]) -> Option<Phase> {
@@ -74,7 +92,8 @@ impl Tool for InspectAi {
             parsed.failure = Some("inspect-ai left no log".to_owned());
             return Ok(parsed);
         }
-        // What was tried again counts as it was the last time: names begin with the time.
+        // What was tried again counts as it was the last time.
+        logs.sort_by_key(|log| log.created);
         let all: Vec<String> = logs.iter().map(|log| log.task_id.clone()).collect();
         let mut index = 0;
         logs.retain(|log| {
@@ -89,7 +108,11 @@ impl Tool for InspectAi {
             done: logs.iter().map(|log| log.done).sum(),
             of: sum(|log| log.of),
             is_cancelled: logs.iter().any(|log| log.status == Status::Cancelled),
+            is_resumed: logs.iter().any(Log::is_resumed),
         });
+        for log in &logs {
+            parsed.problems.extend(log.remarks());
+        }
         let failures: Vec<String> = logs.iter().filter_map(Log::failure).collect();
         parsed.failure = (!failures.is_empty()).then(|| failures.join("; "));
         for log in logs {

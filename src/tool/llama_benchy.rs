@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use jiff::Timestamp;
 
@@ -59,10 +58,11 @@ impl Tool for LlamaBenchy {
         let files = ["--save-result", "--emit-progress"];
         let named = files.iter().filter_map(|name| words::value(command.argv, &[name]));
         let is_file = |path: &&str| *path != "-";
-        named
-            .filter(is_file)
-            .map(|path| Place { path: PathBuf::from(path), endings: &[""] })
-            .collect()
+        named.filter(is_file).map(|path| Place::own(path, &[""])).collect()
+    }
+
+    fn server(&self, command: &CommandLine<'_>) -> Option<String> {
+        words::value(command.argv, &["--base-url"]).map(str::to_owned)
     }
 
     fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError> {
@@ -99,13 +99,25 @@ fn read_result(file: &OutputFile, parsed: &mut Parsed) -> Result<(), ParseError>
     let document = Node::new(file, &value);
     let version = document.optional("version").and_then(|version| version.text().ok());
     parsed.version = parsed.version.take().or_else(|| version.map(str::to_owned));
-    for test in document.get("benchmarks")?.list()? {
-        read_test(&test, parsed)?;
+    let tests = document.get("benchmarks")?.list()?;
+    let has_several = |key: &str| {
+        let size = |test: &Node<'_>| test.value.get(key).cloned();
+        tests.windows(2).any(|pair| size(&pair[0]) != size(&pair[1]))
+    };
+    let several = (has_several("prompt_size"), has_several("response_size"));
+    for test in &tests {
+        read_test(test, several, parsed)?;
     }
     Ok(())
 }
 
-fn read_test(test: &Node<'_>, parsed: &mut Parsed) -> Result<(), ParseError> {
+/// `several` says whether there are several sizes of prompts, and of answers: one is told by the case
+/// then, and the other beside it.
+fn read_test(
+    test: &Node<'_>,
+    several: (bool, bool),
+    parsed: &mut Parsed,
+) -> Result<(), ParseError> {
     let count = |key: &str| test.get(key)?.count();
     let (prompt, generation) = (count("prompt_size")?, count("response_size")?);
     let (depth, concurrency) = (count("context_size")?, count("concurrency")?);
@@ -119,14 +131,14 @@ fn read_test(test: &Node<'_>, parsed: &mut Parsed) -> Result<(), ParseError> {
     }
     for (key, metric, unit, divisor) in FIGURES {
         let Some(figure) = test.optional(key) else { continue };
-        let size =
-            if matches!(key, "tg_throughput" | "peak_throughput") { generation } else { prompt };
-        let kind = if size == generation && key.contains("throughput") && key != "pp_throughput" {
-            "tg"
-        } else {
-            "pp"
+        let case = match (key, several) {
+            ("tg_throughput" | "peak_throughput", (true, _)) => {
+                format!("tg{generation} after pp{prompt}{end}")
+            }
+            ("tg_throughput" | "peak_throughput", _) => format!("tg{generation}{end}"),
+            (_, (_, true)) => format!("pp{prompt} before tg{generation}{end}"),
+            _ => format!("pp{prompt}{end}"),
         };
-        let case = format!("{kind}{size}{end}");
         for (value, repetition) in figure.get("values")?.list()?.iter().zip(1..) {
             parsed.rows.push(Row {
                 task: "llama-benchy".to_owned(),

@@ -1,7 +1,7 @@
 //! lm-evaluation-harness (0.4.13): `results_*.json`, and `samples_*.jsonl` of `--log_samples`.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -25,7 +25,19 @@ impl Tool for LmEval {
 
     fn recognizes(&self, argv: &[OsString]) -> Option<usize> {
         let (program, name) = words::program(argv)?;
-        (matches!(name, "lm_eval" | "lm-eval") && words::has(argv, &["--tasks"])).then_some(program)
+        let is_run = words::has(argv, &["--tasks", "-t", "--config", "-C"]);
+        (matches!(name, "lm_eval" | "lm-eval") && is_run).then_some(program)
+    }
+
+    fn contradiction(&self, argv: &[OsString]) -> Option<String> {
+        let key = words::value(argv, &["--model_args", "-a"])?.split(',').find_map(|part| {
+            let (name, _) = part.split_once('=')?;
+            matches!(name, "api_key" | "auth_token" | "header").then_some(name)
+        })?;
+        Some(format!(
+            "lm-eval writes {key} of --model_args into its results, which are archived; give the \
+             key in the variable OPENAI_API_KEY instead"
+        ))
     }
 
     fn prepare(&self, plan: &mut Plan, _help: Option<&str>) {
@@ -41,22 +53,27 @@ impl Tool for LmEval {
     }
 
     fn places(&self, command: &CommandLine<'_>) -> Vec<Place> {
-        let path = words::value(command.argv, &["--output_path", "-o"]).map(PathBuf::from);
-        let directory = match path {
-            // A file is named; what is written has the time in its name, so it lies beside.
-            Some(path) if path.extension().is_some_and(|end| end == "json") => {
-                path.parent().map(PathBuf::from)
-            }
-            path => path,
+        let Some(path) = words::value(command.argv, &["--output_path", "-o"]) else {
+            return Vec::new();
         };
-        let is_named = |path: &PathBuf| !path.as_os_str().is_empty();
-        let path = directory.filter(is_named).unwrap_or_else(|| ".".into());
-        vec![Place { path, endings: &[".json", ".jsonl"] }]
+        let Some(stem) = file_stem(path) else {
+            return vec![Place::own(path, &[".json", ".jsonl"])];
+        };
+        // A file is named: what is written lies beside it, with the time in its name.
+        let parent = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
+        let begin = vec![format!("{stem}_"), "samples_".to_owned()];
+        vec![Place::shared(parent.unwrap_or(Path::new(".")), &[".json", ".jsonl"], begin)]
+    }
+
+    fn server(&self, command: &CommandLine<'_>) -> Option<String> {
+        words::base_url_in_list(command.argv).map(str::to_owned)
     }
 
     fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError> {
         let mut parsed = Parsed::default();
-        let is_result = |file: &&OutputFile| base_name(file).starts_with("results_");
+        let output = words::value(outputs.argv, &["--output_path", "-o"]).and_then(file_stem);
+        let begin = output.map_or_else(|| "results_".to_owned(), |stem| format!("{stem}_"));
+        let is_result = |file: &&OutputFile| base_name(file).starts_with(&begin);
         let Some(file) = outputs.files_ending(".json").filter(is_result).last() else {
             parsed.failure = Some("lm-eval left no result".to_owned());
             return Ok(parsed);
@@ -83,11 +100,19 @@ impl Tool for LmEval {
             let tasks = all.entries().ok()?;
             tasks.iter().map(|(_, task)| task.optional("effective")?.count().ok()).sum()
         });
-        let scored = parsed.samples.iter().filter(|sample| sample.score.is_some()).count() as u64;
-        let done = if parsed.samples.is_empty() { of.unwrap_or(0) } else { scored };
-        parsed.completion = Some(Completion { done, of, is_cancelled: false });
+        // A sample that has no figure of its own, as where a metric is over all of them, was done.
+        let done = match parsed.samples.len() as u64 {
+            0 => of.unwrap_or(0),
+            answered => answered,
+        };
+        parsed.completion = Some(Completion { done, of, ..Completion::default() });
         Ok(parsed)
     }
+}
+
+/// The name without its end, where a file is named and no directory.
+fn file_stem(path: &str) -> Option<&str> {
+    path.rsplit('/').next()?.strip_suffix(".json").filter(|stem| !stem.is_empty())
 }
 
 fn base_name(file: &OutputFile) -> &str {
@@ -135,6 +160,7 @@ fn read_scores(
             low: None,
             high: None,
             joules_per_solved: None,
+            is_partial: false,
         };
         // The scores of samples are those of the first metric.
         let is_of_samples = index == 0;

@@ -21,8 +21,9 @@ pub(super) fn pass_at_1(task: &str, samples: &[EvalSample]) -> Option<Score> {
         low: None,
         high: None,
         joules_per_solved: None,
+        is_partial: false,
     };
-    let score = with_interval(score, samples);
+    let score = counted(score, samples);
     score.solved?;
     // A task that was asked more often counts no more than the others.
     let mut tasks: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
@@ -35,8 +36,17 @@ pub(super) fn pass_at_1(task: &str, samples: &[EvalSample]) -> Option<Score> {
     Some(Score { value: shares.sum::<f64>() / tasks.len() as f64, ..score })
 }
 
-/// A score with the interval that its samples give, where each of them is solved or not.
+/// A score with the interval that its samples give, where it is the share of those that were solved:
+/// other metrics may be about something else.
 pub(super) fn with_interval(score: Score, samples: &[EvalSample]) -> Score {
+    let counted = counted(score.clone(), samples);
+    let share = counted.solved.map(|solved| solved as f64 / counted.samples as f64);
+    let is_share = share.is_some_and(|share| (share - score.value).abs() < 1e-9);
+    if is_share { counted } else { score }
+}
+
+/// A score with the number of solved samples and their interval, where each is solved or not.
+fn counted(score: Score, samples: &[EvalSample]) -> Score {
     let of_task = samples.iter().filter(|sample| sample.task == score.task);
     let solved: Option<Vec<bool>> =
         of_task.filter(|sample| sample.score.is_some()).map(EvalSample::is_solved).collect();

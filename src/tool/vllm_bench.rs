@@ -53,10 +53,23 @@ impl Tool for VllmBench {
     }
 
     fn places(&self, command: &CommandLine<'_>) -> Vec<Place> {
-        let directory = PathBuf::from(words::value(command.argv, &["--result-dir"]).unwrap_or("."));
-        let file = words::value(command.argv, &["--result-filename"]);
-        let path = file.map_or_else(|| directory.clone(), |file| directory.join(file));
-        vec![Place { path, endings: &[".json"] }]
+        let named = words::value(command.argv, &["--result-dir"]);
+        let directory = PathBuf::from(named.unwrap_or("."));
+        vec![match words::value(command.argv, &["--result-filename"]) {
+            Some(file) => Place::own(directory.join(file), &[".json"]),
+            None if named.is_some() => Place::own(directory, &[".json"]),
+            None => {
+                let label = words::value(command.argv, &["--label"]);
+                let backend = words::value(command.argv, &["--backend"]).unwrap_or("openai");
+                // `LABEL-RATEqps-MODEL-TIME.json`, without a label the backend.
+                let begins = format!("{}-", label.unwrap_or(backend));
+                Place::shared(directory, &[".json"], vec![begins])
+            }
+        }]
+    }
+
+    fn server(&self, command: &CommandLine<'_>) -> Option<String> {
+        words::value(command.argv, &["--base-url"]).map(str::to_owned)
     }
 
     fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError> {

@@ -16,10 +16,41 @@ pub(super) fn program(argv: &[OsString]) -> Option<(usize, &str)> {
         let are_switches = (at + 1..module).all(|at| word(at).is_some_and(|w| w.starts_with('-')));
         return are_switches.then(|| next(module + 1)).flatten();
     }
-    match name {
-        "uvx" => next(at + 1),
-        "uv" if word(at + 1) == Some("run") => next(at + 2),
-        _ => Some((at, name)),
+    let from = match name {
+        "uvx" => at + 1,
+        "uv" if word(at + 1) == Some("run") => at + 2,
+        _ => return Some((at, name)),
+    };
+    next(behind_options(from, &word)?)
+}
+
+/// Options of uv that have a value in the next word.
+const WITH_VALUE: [&str; 14] = [
+    "--default-index",
+    "--directory",
+    "--env-file",
+    "--extra",
+    "--from",
+    "--group",
+    "--index",
+    "--project",
+    "--python",
+    "--with",
+    "--with-editable",
+    "--with-requirements",
+    "-p",
+    "-w",
+];
+
+/// The first word that is no option of uv.
+fn behind_options<'a>(mut at: usize, word: &dyn Fn(usize) -> Option<&'a str>) -> Option<usize> {
+    loop {
+        match word(at)? {
+            "--" => return Some(at + 1),
+            option if WITH_VALUE.contains(&option) => at += 2,
+            option if option.starts_with('-') => at += 1,
+            _ => return Some(at),
+        }
     }
 }
 
@@ -48,19 +79,9 @@ pub(super) fn has(argv: &[OsString], names: &[&str]) -> bool {
     options.any(|option| names.iter().any(|name| is_same(option, name)))
 }
 
-/// The address of the server that a tool is told to ask, in the ways in which those that halo knows
-/// are told it; `variable` tells what the command sees of a variable.
-pub fn base_url(argv: &[OsString], variable: &dyn Fn(&str) -> Option<OsString>) -> Option<String> {
-    let options = ["--base-url", "--model-base-url", "--url"];
-    if let Some(url) = value(argv, &options) {
-        return Some(url.to_owned());
-    }
-    // `--model_args model=m,base_url=http://...`.
-    let words = argv.iter().filter_map(|word| word.to_str());
-    let mut parts = words.flat_map(|word| word.split(','));
-    let in_list = parts.find_map(|part| part.strip_prefix("base_url="));
-    let in_list = in_list.map(str::to_owned);
-    in_list.or_else(|| variable("OPENAI_BASE_URL")?.into_string().ok())
+/// The address in `--model_args model=m,base_url=http://...`.
+pub(super) fn base_url_in_list(argv: &[OsString]) -> Option<&str> {
+    value(argv, &["--model_args", "-a"])?.split(',').find_map(|part| part.strip_prefix("base_url="))
 }
 
 fn is_same(word: &str, name: &str) -> bool {
@@ -73,7 +94,7 @@ fn is_same(word: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{OsString, base_url, has, program, value};
+    use super::{OsString, base_url_in_list, has, program, value};
 
     fn words(line: &str) -> Vec<OsString> {
         line.split(' ').map(OsString::from).collect()
@@ -87,27 +108,14 @@ mod tests {
             "python3 -u -m lm_eval --tasks a",
             "uv run lm_eval --tasks a",
             "uvx lm_eval --tasks a",
+            "uvx --from lm-eval[api] lm_eval --tasks a",
+            "uv run --no-sync --with openai --python=3.13 lm_eval --tasks a",
         ] {
             let words = words(line);
             let (at, name) = program(&words).unwrap();
             assert_eq!((name, words[at + 1].to_str()), ("lm_eval", Some("--tasks")), "{line}");
         }
         assert_eq!(program(&words("python3 script.py -m lm_eval")), None);
-    }
-
-    #[test]
-    fn the_server_is_found_in_the_ways_of_all_tools() {
-        let none = |_: &str| None;
-        for line in [
-            "evalplus.evaluate --base-url http://h:1/v1",
-            "bigcodebench.evaluate --base_url=http://h:1/v1",
-            "inspect eval t --model-base-url http://h:1/v1",
-            "lm_eval --model_args model=m,base_url=http://h:1/v1,num_concurrent=1",
-        ] {
-            assert_eq!(base_url(&words(line), &none).as_deref(), Some("http://h:1/v1"), "{line}");
-        }
-        let set = |name: &str| (name == "OPENAI_BASE_URL").then(|| OsString::from("http://h:2"));
-        assert_eq!(base_url(&words("inspect eval t"), &set).as_deref(), Some("http://h:2"));
     }
 
     #[test]
@@ -118,5 +126,10 @@ mod tests {
         assert_eq!(value(&argv, &["-m", "--model"]), Some("c"));
         assert_eq!(value(&argv, &["--none"]), None);
         assert!(has(&argv, &["--base-url"]) && !has(&argv, &["--base"]));
+        for line in
+            ["--model_args base_url=http://h,model=m", "--model_args=model=m,base_url=http://h"]
+        {
+            assert_eq!(base_url_in_list(&words(line)), Some("http://h"), "{line}");
+        }
     }
 }

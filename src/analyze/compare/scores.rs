@@ -129,17 +129,26 @@ fn newest<'a>(
         let score = scores.find(|score| score.task == task && score.metric == metric)?;
         Some((*run, score))
     };
-    let all: Vec<_> = runs.iter().filter_map(of_run).collect();
-    let newest = all.iter().max_by_key(|(run, _)| run.manifest.started).copied();
-    if let Some((run, _)) = newest.filter(|_| all.len() > 1) {
-        let remark = format!(
-            "{task}: of {} runs of one side the newest is compared, {}",
-            all.len(),
-            run.name
-        );
+    let (partial, all): (Vec<_>, Vec<_>) =
+        runs.iter().filter_map(of_run).partition(|(_, score)| score.is_partial);
+    let mut say = |remark: String| {
         if !remarks.contains(&remark) {
             remarks.push(remark);
         }
+    };
+    for (run, _) in partial {
+        say(format!(
+            "{task}: the score of {} is left out, it is over a part of the samples",
+            run.name
+        ));
+    }
+    let newest = all.iter().max_by_key(|(run, _)| run.manifest.started).copied();
+    if let Some((run, _)) = newest.filter(|_| all.len() > 1) {
+        say(format!(
+            "{task}: of {} runs of one side the newest is compared, {}",
+            all.len(),
+            run.name
+        ));
     }
     newest
 }

@@ -1,11 +1,14 @@
 //! Which evals there are and how each is run: `configs/evals.toml` and the user's own file.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::plan::{Refusal, near, own_file};
+use crate::record::secret;
+use crate::tool::{self, TOOLS};
 
 const KIND: own_file::Kind = own_file::Kind {
     key: "eval",
@@ -49,6 +52,26 @@ impl Eval {
         }
         if self.suites.iter().any(|suite| own_file::fault_of_name(suite).is_some()) {
             fault("suites: expected words without commas, not beginning with -".to_owned());
+        }
+        let words: Vec<OsString> = self.command.iter().map(OsString::from).collect();
+        if tool::recognize(&words).is_none() && !words.is_empty() {
+            let tools: Vec<&str> = TOOLS.iter().map(|tool| tool.name()).collect();
+            fault(format!(
+                "command: halo reads nothing of this program, but of {}; record others with \
+                 `halo-record eval -- COMMAND`",
+                tools.join(", ")
+            ));
+        }
+        let is_secret = |(name, value): (&String, &String)| {
+            !value.is_empty() && secret::is_secret_variable(name)
+        };
+        let has_secret = secret::hide_in_command(&words) != self.command;
+        if has_secret || self.environment.iter().any(is_secret) {
+            fault(
+                "it has a key, and commands are archived; export the variable instead, which the \
+                 program sees as well"
+                    .to_owned(),
+            );
         }
         for text in self.command.iter().chain(self.environment.values()) {
             for name in placeholders(text).filter(|name| !PLACEHOLDERS.contains(name)) {

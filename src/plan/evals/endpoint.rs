@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::http::{Answer, Client};
 use crate::plan::Refusal;
-use crate::record::{KEY_VARIABLE, key_of};
+use crate::record::{KEY_VARIABLE, key_of, secret};
 use crate::root::ReadError;
 use crate::run::campaign::{Endpoint, Server};
 use crate::source::llama::{ollama, text};
@@ -73,6 +73,13 @@ pub fn find(wanted: &Wanted) -> Result<Endpoint, Refusal> {
 /// `http://host:8080/v1`.
 fn completed(named: &str) -> Result<String, Refusal> {
     let url = named.trim_end_matches('/');
+    if secret::hide(named) != named {
+        return Err(Refusal(
+            "--endpoint: has a password, which would be archived; give the key in OPENAI_API_KEY or \
+             --api-key-file"
+                .to_owned(),
+        ));
+    }
     let Some((_, rest)) = url
         .split_once("://")
         .filter(|(scheme, rest)| matches!(*scheme, "http" | "https") && !rest.is_empty())

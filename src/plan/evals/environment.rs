@@ -1,5 +1,6 @@
 //! The virtual environment with the tools of evals.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::definition::Eval;
@@ -38,7 +39,15 @@ pub(super) fn programs(venv: &Path, evals: &[Eval]) -> Result<Vec<PathBuf>, Vec<
         let name = &eval.command[0];
         let inside = venv.join("bin").join(name);
         let found = find_program(&inside).or_else(|| find_program(name));
+        let lacking = found.as_ref().and_then(|_| lacking(venv, &eval.packages));
         match found {
+            Some(_) if lacking.is_some() => refusals.push(Refusal(format!(
+                "eval {}: {} lacks {}; install it with `{}`",
+                eval.name,
+                venv.display(),
+                lacking.unwrap_or_default(),
+                install(&[eval])
+            ))),
             Some(program) => programs.push(program),
             None if eval.packages.is_empty() => refusals.push(Refusal(format!(
                 "eval {}: {name}: no such program; install it, or give its whole path",
@@ -53,4 +62,35 @@ pub(super) fn programs(venv: &Path, evals: &[Eval]) -> Result<Vec<PathBuf>, Vec<
         }
     }
     if refusals.is_empty() { Ok(programs) } else { Err(refusals) }
+}
+
+/// The first package that a virtual environment lacks; none too where it cannot be looked into.
+/// Versions are left to pip.
+fn lacking(venv: &Path, packages: &[String]) -> Option<String> {
+    let libraries = fs::read_dir(venv.join("lib")).ok()?.flatten();
+    let libraries = libraries.map(|entry| entry.path().join("site-packages"));
+    let mut installed: Vec<String> = Vec::new();
+    for entry in libraries.filter_map(|library| fs::read_dir(library).ok()).flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if let Some((name, _)) = name.strip_suffix(".dist-info").and_then(|it| it.split_once('-')) {
+            installed.push(normalized(name));
+        }
+    }
+    if installed.is_empty() {
+        return None;
+    }
+    let name = |package: &String| normalized(named(package));
+    packages.iter().find(|package| !installed.contains(&name(package))).map(|p| named(p).to_owned())
+}
+
+/// The name of the package in a requirement, as `inspect-evals[bfcl]>=0.6.0`.
+fn named(requirement: &str) -> &str {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let end = requirement.find(|c| !is_name(c)).unwrap_or(requirement.len());
+    &requirement[..end]
+}
+
+/// Names of packages in which only `-`, `_` and `.` differ are the same.
+fn normalized(name: &str) -> String {
+    name.to_ascii_lowercase().replace(['-', '.'], "_")
 }

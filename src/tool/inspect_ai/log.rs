@@ -1,5 +1,6 @@
 //! A log: one task for one model.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::archive;
@@ -31,6 +32,8 @@ pub(super) struct Log {
     pub(super) of: Option<u64>,
     pub(super) scores: Vec<Score>,
     pub(super) samples: Vec<EvalSample>,
+    /// When the log was begun.
+    pub(super) created: Option<Timestamp>,
     error: Option<String>,
 }
 
@@ -41,9 +44,11 @@ impl Log {
             (members.header, members.summaries, members.has_end)
         } else {
             let mut header = document::parse(&file.path, &file.bytes)?;
-            let samples = header.get_mut("samples").map(Value::take);
-            let samples = samples.and_then(|samples| samples.as_array().cloned());
-            (header, samples.unwrap_or_default(), true)
+            let samples = match header.get_mut("samples").map(Value::take) {
+                Some(Value::Array(samples)) => samples,
+                _ => Vec::new(),
+            };
+            (header, samples, true)
         };
         let header = Node::new(file, &header);
         let eval = header.get("eval")?;
@@ -62,21 +67,53 @@ impl Log {
         let error = header.optional("error").and_then(|error| text(&error, "message"));
         let answered = samples.iter().filter(|sample| sample.score.is_some()).count() as u64;
         let count = |key: &str| results.as_ref()?.optional(key)?.count().ok();
+        let (done, of) = (
+            count("completed_samples").unwrap_or(answered),
+            count("total_samples").or_else(|| planned(&eval)),
+        );
+        let mut figures = match &results {
+            Some(results) => read_scores(results, task, &samples)?,
+            None => Vec::new(),
+        };
+        for score in &mut figures {
+            score.is_partial = of.is_some_and(|of| done < of);
+        }
         Ok(Self {
             task: task.to_owned(),
             task_id: text(&eval, "task_id").unwrap_or_else(|| file.path.clone()),
             status,
             version: eval.optional("packages").and_then(|packages| text(&packages, "inspect_ai")),
             model: text(&eval, "model").map(|model| without_provider(&model).to_owned()),
-            done: count("completed_samples").unwrap_or(answered),
-            of: count("total_samples").or_else(|| planned(&eval)),
-            scores: match &results {
-                Some(results) => read_scores(results, task, &samples)?,
-                None => Vec::new(),
-            },
+            done,
+            of,
+            scores: figures,
             samples,
+            created: eval.optional("created").and_then(|created| created.time().ok()),
             error,
         })
+    }
+
+    /// Whether samples were answered before the log was begun, as those that `inspect eval-retry`
+    /// takes over.
+    pub(super) fn is_resumed(&self) -> bool {
+        let Some(created) = self.created else { return false };
+        self.samples.iter().any(|sample| sample.ended.is_some_and(|ended| ended < created))
+    }
+
+    /// What its scores and figures do not say.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        let (task, done) = (&self.task, self.done);
+        let resumed = self.is_resumed().then(|| {
+            format!(
+                "{task}: samples of an earlier run were taken over, so time and energy are not \
+                 those of all samples"
+            )
+        });
+        let of = self.of.filter(|of| done < *of && self.status == Status::Success);
+        let partial = of.map(|of| {
+            format!("{task}: {done} of {of} samples were completed, and its scores are theirs")
+        });
+        resumed.into_iter().chain(partial).collect()
     }
 
     /// Why the task has no score that counts.
@@ -106,12 +143,9 @@ fn status(node: &Node<'_>) -> Result<Status, ParseError> {
 
 /// The samples that were planned, each as often as it was to be asked.
 fn planned(eval: &Node<'_>) -> Option<u64> {
-    let samples = eval.optional("dataset")?.optional("samples")?.count().ok()?;
+    // A part of the dataset may have been asked for; the number of samples is that of all.
+    let samples = eval.optional("dataset")?.optional("sample_ids")?.list().ok()?.len() as u64;
     let config = eval.optional("config");
-    // A part of the dataset may have been asked for; what it says is a number or two.
-    if config.as_ref().is_some_and(|config| config.optional("limit").is_some()) {
-        return None;
-    }
     let epochs = config.and_then(|config| config.optional("epochs")?.count().ok()).unwrap_or(1);
     Some(samples * epochs)
 }
@@ -132,6 +166,17 @@ fn is_error(metric: &str) -> bool {
     metric.ends_with("stderr")
 }
 
+/// What a scorer is called among the others: with several reducers each has its name several times.
+fn name_of(scorer: &Node<'_>, all: &[Node<'_>]) -> Result<String, ParseError> {
+    let name = scorer.get("name")?.text()?;
+    let is_same = |other: &&Node<'_>| other.value.get("name") == scorer.value.get("name");
+    let reducer = scorer.optional("reducer").and_then(|reducer| reducer.text().ok());
+    Ok(match reducer {
+        Some(reducer) if all.iter().filter(is_same).count() > 1 => format!("{name}/{reducer}"),
+        _ => name.to_owned(),
+    })
+}
+
 fn read_scores(
     results: &Node<'_>,
     task: &str,
@@ -141,7 +186,7 @@ fn read_scores(
     let all = all.list()?;
     let mut read = Vec::new();
     for scorer in &all {
-        let name = scorer.get("name")?.text()?;
+        let name = name_of(scorer, &all)?;
         let count = scorer.optional("scored_samples").map(|node| node.count()).transpose()?;
         let metrics = scorer.get("metrics")?.entries()?;
         let value = |wanted: &str| {
@@ -168,22 +213,14 @@ fn read_scores(
                 low: None,
                 high: None,
                 joules_per_solved: None,
+                is_partial: false,
             };
             // A second metric with the same value is about something else.
             let has_share = read.iter().any(|score: &Score| score.solved.is_some());
-            read.push(if has_share { score } else { with_interval(score, samples) });
+            read.push(if has_share { score } else { scores::with_interval(score, samples) });
         }
     }
     Ok(read)
-}
-
-/// The interval of a score that is the share of solved samples: other metrics may be about
-/// something else.
-fn with_interval(score: Score, samples: &[EvalSample]) -> Score {
-    let counted = scores::with_interval(score.clone(), samples);
-    let share = counted.solved.map(|solved| solved as f64 / counted.samples as f64);
-    let is_share = share.is_some_and(|share| (share - score.value).abs() < 1e-9);
-    if is_share { counted } else { score }
 }
 
 /// A model's name without that of the provider that serves it here.

@@ -23,6 +23,7 @@ pub(super) fn read(node: &Node<'_>, task: &str, scorer: Option<&str>) -> EvalSam
     });
     EvalSample {
         task: task.to_owned(),
+        answer_of: None,
         sample: id.or_else(|| text("uuid")).unwrap_or_default(),
         epoch: node
             .optional("epoch")

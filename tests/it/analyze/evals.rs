@@ -41,6 +41,7 @@ fn eval(name: &str, samples: Vec<EvalSample>) -> Run {
         low: Some(interval.low),
         high: Some(interval.high),
         joules_per_solved: None,
+        is_partial: false,
     }];
     run.samples = samples;
     run
@@ -127,13 +128,47 @@ fn a_task_lies_where_its_samples_lie() {
     assert_eq!(found[0].window, Window { from: 10 * SECOND, to: 30 * SECOND });
     assert_eq!((found[0].generated_tokens, found[0].prompt_tokens), (Some(20), None));
     assert!(!found[0].is_shared && !found[1].is_shared);
-    // The same question for two tasks is no other question.
-    let twice = [timed("base", "a", "10", "20"), timed("plus", "a", "10", "20")];
-    let places = windows(&twice, &[], command, Some(start));
+    // One answer that two tasks judge is paid once; numbers that are alike are no such answer.
+    let numbered = [timed("base", "1", "10", "20"), timed("plus", "1", "10", "20")];
+    let places = windows(&numbered, &[], command, Some(start));
+    assert!(tasks(&numbered, &places, command).iter().all(|task| task.is_shared));
+    let twice = numbered.map(|sample| EvalSample { answer_of: Some("base".to_owned()), ..sample });
     assert!(tasks(&twice, &places, command).iter().all(|task| !task.is_shared));
+    // What an earlier run answered was not recorded.
+    let earlier = [timed("one", "a", "01", "04"), timed("one", "b", "10", "20")];
+    let places = windows(&earlier, &[], command, Some(start));
+    assert_eq!(places, [None, Some(Window { from: 10 * SECOND, to: 20 * SECOND })]);
     let beside = [timed("one", "a", "10", "20"), timed("two", "b", "15", "25")];
     let places = windows(&beside, &[], command, Some(start));
     assert!(tasks(&beside, &places, command).iter().all(|task| task.is_shared));
+}
+
+#[test]
+fn tasks_without_times_have_the_command_only_where_they_judge_the_same_answers() {
+    let command = Window { from: 0, to: 100 * SECOND };
+    let untimed = |task: &str, answer_of: Option<&str>| EvalSample {
+        task: task.to_owned(),
+        answer_of: answer_of.map(str::to_owned),
+        sample: "0".to_owned(),
+        epoch: 1,
+        ..EvalSample::default()
+    };
+    // lm-eval numbers the samples of each task from 0.
+    let two = [untimed("arc_easy", None), untimed("arc_challenge", None)];
+    assert_eq!(tasks(&two, &[None, None], command), []);
+    let judged = [untimed("humaneval", None), untimed("humaneval+", Some("humaneval"))];
+    let found = tasks(&judged, &[None, None], command);
+    assert_eq!(found.iter().map(|task| task.window).collect::<Vec<_>>(), [command, command]);
+}
+
+#[test]
+fn a_score_over_a_part_of_the_samples_is_not_compared() {
+    let mut part = eval("part", samples([true; 60]));
+    part.manifest.scores[0].is_partial = true;
+    let comparison = compared(eval("whole", samples([true; 100])), part);
+    assert_eq!(comparison.scores, []);
+    let remark = "humaneval+: the score of part is left out, it is over a part of the samples";
+    assert!(comparison.remarks.contains(&remark.to_owned()), "{:?}", comparison.remarks);
 }
 
 #[test]

@@ -56,9 +56,9 @@ fn models_are_compared_by_score_time_and_energy() {
     assert!(frontier.contains(" J), B ("), "{frontier}");
     line("humaneval+: on the frontier of pass@1 and time for a sample: A (");
 
-    let report: Value =
-        serde_json::from_str(&self::report(&bench, &["q4", "q8", "--format", "json"])).unwrap();
-    let pictures = report["pareto"].as_array().unwrap();
+    let json: Value =
+        serde_json::from_str(&report(&bench, &["q4", "q8", "--format", "json"])).unwrap();
+    let pictures = json["pareto"].as_array().unwrap();
     let named: Vec<String> = pictures
         .iter()
         .map(|one| format!("{} {} {}", one["task"], one["metric"], one["cost"]).replace('"', ""))
@@ -72,7 +72,7 @@ fn models_are_compared_by_score_time_and_energy() {
         let joules = candidate["cost"].as_f64().unwrap();
         assert!(joules > 3.3 * 119.0 / 5.0 && joules < 10.0 * 120.0 / 5.0, "{candidate}");
     }
-    let markdown = self::report(&bench, &["q4", "q8", "--format", "md"]);
+    let markdown = report(&bench, &["q4", "q8", "--format", "md"]);
     assert!(markdown.contains("## humaneval+: pass@1 against energy"), "{markdown}");
 }
 

@@ -56,6 +56,11 @@ fn servers_that_cannot_be_asked_are_told_with_the_next_step() {
     };
     let line = refused("localhost:8080", &[]);
     assert_eq!(line, "--endpoint localhost:8080: expected an address as http://127.0.0.1:8080/v1");
+    let line = refused("http://me:secret@127.0.0.1:8080/v1", &[]);
+    assert!(
+        line.starts_with("--endpoint: has a password, ") && !line.contains("secret@"),
+        "{line}"
+    );
     let line = refused("http://127.0.0.1:9", &[]);
     assert!(line.starts_with("http://127.0.0.1:9/v1/models: nothing listens there"), "{line}");
     assert!(line.ends_with("start the server, or name it with --endpoint"), "{line}");
@@ -110,9 +115,21 @@ fn suites_and_files_that_cannot_be_used_are_refused() {
             "own.toml: eval \"a\": command: expected a program and its arguments",
         ),
         (
-            "[[eval]]\nname = \"a\"\nsuites = [\"x\"]\ncommand = [\"p\", \"{modell}\"]\n",
+            "[[eval]]\nname = \"a\"\nsuites = [\"x\"]\ncommand = [\"lm_eval\", \"--tasks\", \"{modell}\"]\n",
             "own.toml: eval \"a\": {modell}: there are {model}, {endpoint}, {server}, {venv}, \
              {directory}, {output}",
+        ),
+        (
+            "[[eval]]\nname = \"a\"\nsuites = [\"x\"]\ncommand = [\"p\"]\n",
+            "own.toml: eval \"a\": command: halo reads nothing of this program, but of llama-bench, \
+             inspect-ai, evalplus, bigcodebench, lm-eval, llama-benchy, vllm-bench, aiperf, clpeak; \
+             record others with `halo-record eval -- COMMAND`",
+        ),
+        (
+            "[[eval]]\nname = \"a\"\nsuites = [\"x\"]\ncommand = [\"clpeak\"]\n\
+             environment = { HF_TOKEN = \"hf_x\" }\n",
+            "own.toml: eval \"a\": it has a key, and commands are archived; export the variable \
+             instead, which the program sees as well",
         ),
         (
             "[[eval]]\nname = \"a\"\nsuite = [\"x\"]\ncommand = [\"p\"]\n",
@@ -132,6 +149,38 @@ fn suites_and_files_that_cannot_be_used_are_refused() {
     assert!(line.contains("expected at least 1s"), "{line}");
     let line = refused(&bench, &["--", "bigcodebench.evaluate"]);
     assert!(line.contains("no such program"), "{line}");
+}
+
+#[test]
+fn packages_that_a_virtual_environment_lacks_are_found_before_anything_runs() {
+    let (bench, server) = (Bench::new(), server());
+    bench.with_evals();
+    bench.tool("evalplus.evaluate", "evalplus/plus", "");
+    bench.tool("lm_eval", "lm-eval/samples", "");
+    let library = bench.path().join(".venv/lib/python3.13/site-packages");
+    std::fs::create_dir_all(library.join("Lm_Eval-0.4.13.dist-info")).unwrap();
+    let url = server.url();
+    let flags = ["--suite", "mini", "--evals-file", "evals.toml", "--endpoint", &url, "--dry-run"];
+    let line = refused(&bench, &flags);
+    let venv = bench.path().join(".venv");
+    let venv = venv.display();
+    let expected = format!(
+        "eval one: {venv} lacks evalplus; install it with `{venv}/bin/pip install evalplus`"
+    );
+    assert_eq!(line, expected);
+    std::fs::create_dir_all(library.join("evalplus-0.3.1.dist-info")).unwrap();
+    assert!(bench.eval(&flags).output().unwrap().status.success());
+}
+
+#[test]
+fn a_key_that_a_tool_would_write_down_is_refused() {
+    let bench = Bench::new();
+    bench.tool("lm_eval", "lm-eval/samples", "");
+    let arguments = "model=m,base_url=http://127.0.0.1:9/v1,api_key=sk-this-is-secret-0815";
+    let command = ["--", ".venv/bin/lm_eval", "--tasks", "a", "--model_args", arguments];
+    let line = refused(&bench, &command);
+    assert!(line.contains("writes api_key of --model_args into its results"), "{line}");
+    assert!(!line.contains("0815"), "{line}");
 }
 
 #[test]

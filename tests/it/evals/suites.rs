@@ -153,7 +153,7 @@ fn the_plan_is_shown_and_nothing_is_run() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(bench.runs().is_empty());
     let command = format!(
-        "1 env 'PYTHONUNBUFFERED=1' 'WHERE={url} {directory}' {directory}/.venv/bin/evalplus.evaluate \
+        "1 env 'WHERE={url} {directory}' {directory}/.venv/bin/evalplus.evaluate \
          --model tiny --dataset humaneval --base-url {url}/v1",
         url = server.url(),
         directory = bench.path().display()

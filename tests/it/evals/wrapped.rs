@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 use std::time::Duration;
 
 use halo::run::manifest::{Results, State};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::Bench;
+use crate::program::host_flags;
 use crate::record::{manifest, text, wait_until};
 
 const INSPECT: &[&str] = &["--lead", "0", "--", ".venv/bin/inspect", "eval", "task.py"];
@@ -112,8 +114,7 @@ fn a_killed_recorder_loses_no_files_of_the_tool() {
     assert_eq!(manifest(&run).scores[0].value, 0.6);
     let _ = fs::remove_dir_all(bench.path());
     // The stand-in was left behind by the killed recorder.
-    let left =
-        std::process::Command::new("pgrep").args(["-f", "inspect eval task.py"]).output().unwrap();
+    let left = Command::new("pgrep").args(["-f", "inspect eval task.py"]).output().unwrap();
     for pid in text(&left.stdout).lines().filter_map(|line| line.parse().ok()) {
         let _ = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
     }
@@ -150,4 +151,93 @@ fn llama_benchy_is_asked_for_its_events() {
     assert!(run.summary.iter().any(|figure| figure.case == "tg32 @ d512"));
     let csv = bench.archive.print(&["export", "latest", "--format", "csv", "--table", "marks"]);
     assert!(csv.contains(",file,request started,"), "{csv}");
+}
+
+/// Where a user may have told inspect-ai to write its logs.
+#[test]
+fn logs_are_found_where_the_user_has_them() {
+    let scores = |bench: &Bench| {
+        let run = manifest(bench.runs().last().unwrap());
+        run.scores.iter().map(|score| score.value).collect::<Vec<_>>()
+    };
+    let record = |bench: &Bench, words: &[&str]| {
+        let output = bench.eval(&["--lead", "0", "--"]).args(words).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    };
+    // In a directory that a file .env above names.
+    let bench = Bench::new();
+    fs::write(bench.path().join(".env"), "A=b\nexport INSPECT_LOG_DIR='elsewhere'\n").unwrap();
+    bench.tool("inspect", "inspect-ai/eval", "mv logs elsewhere");
+    record(&bench, &[".venv/bin/inspect", "eval", "task.py"]);
+    assert_eq!(scores(&bench), [0.6]);
+    // Behind a link, as to a larger disk.
+    let (bench, disk) = (Bench::new(), tempfile::tempdir().unwrap());
+    std::os::unix::fs::symlink(disk.path(), bench.path().join("linked")).unwrap();
+    bench.tool("inspect", "inspect-ai/eval", "mv logs/* linked");
+    record(&bench, &[".venv/bin/inspect", "eval", "task.py", "--log-dir", "linked"]);
+    assert_eq!(scores(&bench), [0.6]);
+}
+
+/// As in a home directory, where the archive lies by default.
+#[test]
+fn an_archive_below_the_directory_of_the_logs_is_passed_over() {
+    let bench = Bench::new();
+    bench.tool("inspect", "inspect-ai/eval", "mv logs/* .");
+    let archive = bench.path().join("work/state");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_halo-record"));
+    command.args(["eval", "--lead", "0"]).args(host_flags("strix-halo-desktop-128g"));
+    command.arg("--archive").arg(&archive).current_dir(bench.path()).arg("--");
+    let program = bench.bin("inspect").display().to_string();
+    command.args(["env", "--chdir=work", &program, "eval", "task.py", "--log-dir", "."]);
+    for count in [1, 2] {
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let runs = halo::archive::Archive::at(&archive).runs().unwrap();
+        assert_eq!(runs.len(), count);
+        let newest = runs.iter().max_by_key(|run| run.name().to_owned()).unwrap();
+        let run = newest.manifest().unwrap();
+        assert_eq!(run.scores[0].value, 0.6);
+        let files = run.files.iter().filter(|file| file.path.starts_with("raw/files/"));
+        assert_eq!(files.count(), 1);
+    }
+}
+
+#[test]
+fn other_files_of_a_directory_stay_where_they_are() {
+    let bench = Bench::new();
+    let script = "mv out/tiny/results_2026-11-23T07-13-27.805878.json mine_2026.json; \
+                  mv out/tiny/samples_* .; echo '{}' >other.json";
+    bench.tool("lm_eval", "lm-eval/samples", script);
+    let command = ["--lead", "0", "--", ".venv/bin/lm_eval", "--tasks", "tiny_gen"];
+    let output = bench.eval(&command).args(["--output_path", "mine.json"]).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let run = manifest(&bench.archive.only_run());
+    assert_eq!(run.scores[0].value, 0.5);
+    let files = run.files.iter().filter(|file| file.path.starts_with("raw/files/"));
+    assert_eq!(files.count(), 2);
+}
+
+#[test]
+fn a_log_that_cannot_be_looked_through_is_in_no_bundle() {
+    let bench = Bench::new();
+    bench.tool("inspect", "inspect-ai/eval", "");
+    assert!(bench.eval(INSPECT).status().unwrap().success());
+    let file = bench.path().join("run.tar.zst");
+    let output = bench.archive.program(&["bundle", "latest", "-o"]).arg(&file).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("1 packed file"), "{}", text(&output.stderr));
+    let verified = bench.archive.program(&["verify"]).arg(&file).output().unwrap();
+    assert!(verified.status.success(), "{}", text(&verified.stderr));
+}
+
+#[test]
+fn colours_of_a_tool_hide_no_sample() {
+    let bench = Bench::new();
+    let says = "printf 'Codegen: HumanEval/\\033[1;36m0\\033[0m @ tiny\\n'; sleep 0.1";
+    bench.tool("evalplus.evaluate", "evalplus/plus", says);
+    let command = ["--lead", "0", "--", ".venv/bin/evalplus.evaluate", "--dataset", "humaneval"];
+    assert!(bench.eval(&command).status().unwrap().success());
+    let csv = bench.archive.print(&["export", "latest", "--format", "csv", "--table", "marks"]);
+    let mark = r#",tool,sample,"{""sample"":""HumanEval/0""}""#;
+    assert!(csv.contains(mark), "{csv}");
 }

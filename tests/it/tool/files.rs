@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use halo::run::EvalSample;
-use halo::tool::{Parsed, TOOLS, ToolMoment};
+use halo::tool::{self, Outputs, Parsed, TOOLS, ToolMoment};
 use serde_json::{Value, json};
 
 use super::Fixture;
@@ -110,4 +110,72 @@ fn only_the_status_of_a_log_says_how_a_task_ended() {
     let foreign = parsed("foreign");
     assert_eq!((foreign.scores.len(), foreign.problems.len()), (1, 1));
     assert_eq!(foreign.problems[0], "raw/files/logs/other.json: eval is missing");
+}
+
+#[test]
+fn lines_of_evals_tell_their_progress() {
+    let phase = |tool: &str, line: &str| {
+        let tool = TOOLS.iter().find(|one| one.name() == tool).unwrap();
+        tool.phase(line.as_bytes()).map(|phase| format!("{} {:?}", phase.name, phase.attributes))
+    };
+    let asked = Some(r#"sample {"sample": "HumanEval/100"}"#.to_owned());
+    for line in
+        ["Codegen: HumanEval/100 @ tiny", "  Codegen: HumanEval/100 @ ", "Codegen: HumanEval/100"]
+    {
+        assert_eq!(phase("evalplus", line), asked, "{line}");
+    }
+    assert_eq!(phase("evalplus", "Reading samples..."), Some("scoring {}".to_owned()));
+    let line =
+        "generate     | Steps:   5/9 55% | Samples:   2/  5 | accuracy: 1.00 | HTTP retries: 0";
+    let done = Some(r#"samples {"done": "2", "of": "5"}"#.to_owned());
+    assert_eq!(phase("inspect-ai", line), done);
+    for line in ["", "Samples: 2/5", "x | Samples: many | y", "Running 1 tasks..."] {
+        assert_eq!(phase("inspect-ai", line), None, "{line}");
+    }
+}
+
+#[test]
+fn several_sizes_of_prompts_and_answers_are_cases_of_their_own() {
+    let test = |prompt: u32, answer: u32| {
+        json!({
+            "concurrency": 1, "context_size": 0, "prompt_size": prompt, "response_size": answer,
+            "is_context_prefill_phase": false,
+            "pp_throughput": {"values": [1.0, 2.0]}, "tg_throughput": {"values": [3.0, 4.0]},
+        })
+    };
+    let result = json!({"version": "0.4.0", "benchmarks": [test(512, 32), test(4096, 32)]});
+    let stdout = serde_json::to_vec_pretty(&result).unwrap();
+    let argv = ["llama-benchy".into()];
+    let (tool, program) = tool::recognize(&argv).unwrap();
+    let outputs = Outputs { argv: &argv, program, stdout: &stdout, stderr: b"", files: &[] };
+    let parsed = tool.parse(&outputs).unwrap();
+    let cases: Vec<&str> = parsed.cases.iter().map(|case| case.case.as_str()).collect();
+    assert_eq!(cases, ["pp512", "tg32 after pp512", "pp4096", "tg32 after pp4096"]);
+    assert!(parsed.rows.iter().all(|row| row.repetition.is_some_and(|number| number < 3)));
+}
+
+/// Samples that `inspect eval-retry` takes over were answered before its log was begun.
+#[test]
+fn samples_of_an_earlier_run_are_told() {
+    let mut fixture = Fixture::read(&fixtures().join("tools/inspect-ai/json"));
+    let mut log: Value = serde_json::from_slice(&fixture.files[0].bytes).unwrap();
+    log["eval"]["created"] = json!("2030-01-01T00:00:00+00:00");
+    fixture.files[0].bytes = serde_json::to_vec(&log).unwrap();
+    let parsed = fixture.parse().unwrap();
+    assert!(parsed.completion.unwrap().is_resumed);
+    assert!(parsed.problems[0].contains("samples of an earlier run were taken over"));
+}
+
+/// With `--no-fail-on-error` a log says success where samples are missing.
+#[test]
+fn a_success_with_missing_samples_is_a_part() {
+    let mut fixture = Fixture::read(&fixtures().join("tools/inspect-ai/json"));
+    let mut log: Value = serde_json::from_slice(&fixture.files[0].bytes).unwrap();
+    log["results"]["completed_samples"] = json!(3);
+    fixture.files[0].bytes = serde_json::to_vec(&log).unwrap();
+    let parsed = fixture.parse().unwrap();
+    assert_eq!(parsed.failure, None);
+    assert!(parsed.scores.iter().all(|score| score.is_partial));
+    let says = "tiny: 3 of 5 samples were completed, and its scores are theirs";
+    assert_eq!(parsed.problems, [says]);
 }
