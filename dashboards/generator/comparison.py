@@ -17,6 +17,13 @@ NARROW = [g.named(slot.upper(), custom__minWidth=70) for slot in SLOTS]
 EMPTY = "Nothing at this time: set it to run A with the link in the first table"
 
 
+def here(title, number):
+    """A link to a panel of this dashboard, with the runs that are chosen."""
+    uid, _ = DASHBOARDS["run-comparison"]
+    url = f"/d/{uid}?${{__all_variables}}&${{__url_time_range}}&viewPanel={number}"
+    return {"targetBlank": False, "title": title, "url": url}
+
+
 def ever(selector):
     """The last value of what is known of runs, before and after the end of the time shown: a
     newer run must be found while an older one is looked at."""
@@ -125,14 +132,14 @@ def slots_table():
         together = " or ".join(f"({time(slot, end)})" for slot in SLOTS)
         return g.query(f"max by ({labels}) ({together})", table=True)
 
-    here = DASHBOARDS["run-comparison"][0]
+    comparison = DASHBOARDS["run-comparison"][0]
     overview = DASHBOARDS["overview"][0]
     time_of_run = "from=${__data.fields.Start.numeric}&to=${__data.fields.End.numeric}"
     links = [
         {
             "targetBlank": False,
             "title": "Set the time to this run (for A)",
-            "url": f"/d/{here}?${{__all_variables}}&{time_of_run}",
+            "url": f"/d/{comparison}?${{__all_variables}}&{time_of_run}",
         },
         {
             "targetBlank": False,
@@ -209,7 +216,12 @@ def results_table():
             ],
         ],
         no_value="These runs have no results",
-        links=[see("Results over time", "runs", 2)],
+        links=[
+            here("Conditions", 3),
+            here("Settings that differ", 4),
+            here("Why they are flagged", 5),
+            see("Results over time", "runs", 2),
+        ],
     )
 
 
@@ -320,8 +332,8 @@ def words_table(number, title, description, family, key, word, no_value, links):
 
 
 def build():
-    to_power = [see("Power and thermal caps", "power", 12)]
-    to_llama = [see("llama-server", "llama", 5)]
+    to_power = [here("Conditions", 3), see("What capped when", "power", 12)]
+    to_llama = [here("Strongest limiter", 13), see("llama-server", "llama", 5)]
     return dashboard(
         "run-comparison",
         DESCRIPTION,

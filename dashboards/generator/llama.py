@@ -93,7 +93,7 @@ def build():
                     for index, (state, colour) in enumerate(states.items(), 1)}),
                 points=300,
                 no_value=NO_LLAMA,
-                links=[see("Failing sources", "fleet", 11)],
+                links=[see("Failing sources", "fleet", 11), see("Memory", "tuning", 8)],
             )),
              (16, g.table(
                  2,

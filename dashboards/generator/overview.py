@@ -84,7 +84,10 @@ def health():
             decimals=0,
             thresholds=FULL_COLOURS,
             no_value="no GPU",
-            links=[see("Memory and pressure", "tuning", 7)],
+            links=[
+                see("Memory and what is free", "tuning", 7),
+                see("Which process holds it", "llama", 13),
+            ],
         ),
         g.stat(
             6,
@@ -214,7 +217,8 @@ def build():
             *[(5, *[(6, one) for one in line]) for line in (health()[:4], health()[4:])],
             g.row(101, "Capped?"),
             (9, (12, power_over_time(9, caps)),
-             (12, temperature_over_time(10, [see("What heat did", "power", 12)]))),
+             (12, temperature_over_time(10, [
+                 see("What heat did", "power", 12), see("Fans", "power", 16)]))),
             (11, (12, busy_with_power()),
              (12, clocks_over_time(12, [see("Clocks held down", "power", 14)]))),
             (9, (24, share_over_time(13, caps))),
@@ -223,7 +227,8 @@ def build():
                 see("Per model and slot", "llama", 5), see("What capped when", "power", 12)])),
              (12, joules_over_time(15, [
                  see("What capped when", "power", 12), see("Tokens in a batch", "llama", 7)]))),
-            (9, (24, memory_over_time(16, [see("Memory and pressure", "tuning", 7)]))),
+            (9, (24, memory_over_time(16, [
+                see("Which process holds it", "llama", 13), see("Pressure", "tuning", 9)]))),
             g.row(103, "What goes on?"),
             (9, (14, firing_alerts(20, [
                 see("What capped when", "power", 12), see("Checks", "tuning", 3)])),

@@ -205,7 +205,9 @@ def build():
                  links=uses,
              ))),
             g.row(102, "Heat"),
-            (9, (12, temperature_over_time(13, [see("What capped when", "power", 12)])),
+            (9, (12, temperature_over_time(13, [
+                see("What capped when", "power", 12), see("Fans", "power", 16),
+                see("Heat and power", "power", 17)])),
              (12, g.time_series(
                  15,
                  "Temperatures around the chip",

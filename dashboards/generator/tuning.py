@@ -234,7 +234,8 @@ def build():
                  links=[see("Checks", "tuning", 3)],
              ))),
             g.row(102, "Memory"),
-            (9, (12, memory_over_time(7, [see("What the servers hold", "llama", 9)])),
+            (9, (12, memory_over_time(7, [
+                see("Which process holds it", "llama", 13), see("Context of slots", "llama", 9)])),
              (12, g.time_series(
                  8,
                  "Main memory and swap",
@@ -249,7 +250,7 @@ def build():
                  overrides=[g.dashed("B"), g.dashed("D")],
                  minimum=0,
                  no_value="No memory known",
-                 links=[see("Pressure", "tuning", 9)],
+                 links=[see("Pressure", "tuning", 9), see("Which process holds it", "llama", 15)],
              ))),
             (9, (12, g.time_series(
                 9,
