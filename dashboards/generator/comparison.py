@@ -215,7 +215,7 @@ def results_table():
                 for one in differences
             ],
         ],
-        no_value="These runs have no results",
+        no_value="These runs have no results, or none is found",
         links=[
             here("Conditions", 3),
             here("Settings that differ", 4),
@@ -386,7 +386,7 @@ def build():
                 to_power)),
              (12, words_table(
                  6, "Tags", "What the runs were tagged with.", "halo_run_tag_info", "key", "$1",
-                 "No run has a tag", [see("All runs", "runs", 5)]))),
+                 "No run has a tag, or none is found", [see("All runs", "runs", 5)]))),
         ),
         time="now-1h",
         refresh="",

@@ -156,7 +156,8 @@ def bar_gauge(number, title, description, unit, queries, **more):
         "showUnfilled": True,
         "sizing": "auto",
         "text": {},
-        "valueMode": "color",
+        # Yellow figures cannot be read on white.
+        "valueMode": "text",
     }
     more["mappings"] = [unknown(more["no_value"])]
     return panel("bargauge", number, title, description, unit, queries, options, {}, **more)

@@ -149,7 +149,7 @@ def build():
                 axis="generated",
                 minimum=0,
                 show_points="always",
-                no_value="No request ended in this time",
+                no_value="No request ended in this time, or no server tells",
                 links=causes,
             )),
              (12, g.time_series(
@@ -162,7 +162,7 @@ def build():
                           f"+ {increase('halo_llama_prompt_tokens_total')}) "
                           f"/ ({increase('halo_llama_decodes_total')} > 0)", NAME)],
                  log=True,
-                 no_value="No batch was computed in this time",
+                 no_value="No batch was computed in this time, or no server tells",
                  links=[see("Requests", "llama", 8)],
              ))),
             g.row(102, "Load"),
@@ -205,7 +205,7 @@ def build():
                  "about a half, guessing costs more than it gives.",
                  "halo_llama_draft_accepted_tokens_total",
                  increase("halo_llama_draft_tokens_total"),
-                 "No speculative decoding in this time",
+                 "No speculative decoding in this time, or no server tells",
                  [see("Decode", "llama", 5)]))),
             g.row(103, "Cost"),
             (9, (12, joules_over_time(11, [

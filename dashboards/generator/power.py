@@ -239,7 +239,7 @@ def build():
                      "/ (max by (job, instance) (avg_over_time("
                      'halo_power_watts{§device,domain="socket"}[5m])) > 20)',
                      "{{instance}}")],
-                 no_value="No load above 20 W in this time",
+                 no_value="No load above 20 W in this time, or no power known",
                  links=[see("Fans", "power", 16)],
              ))),
             g.row(103, "Clocks, and what changes limits"),
@@ -280,7 +280,7 @@ def build():
                  [g.query("halo_power_reading_age_seconds{§}", "{{instance}}")],
                  minimum=0,
                  thresholds=g.steps(GREEN, (180, RED)),
-                 no_value="Limits do not come from the helper",
+                 no_value="Limits do not come from the helper, or none are known",
                  links=[see("Failing sources", "fleet", 11)],
              ))),
         ),

@@ -324,7 +324,7 @@ def build():
                  }),
                  overrides=[g.named("Run", custom__minWidth=320)],
                  sort=[{"desc": True, "displayName": "Run"}],
-                 no_value="No run has a tag",
+                 no_value="No run has a tag, or none is found",
                  links=[see("Compare runs", "run-comparison")],
              ))),
         ),
