@@ -261,7 +261,7 @@ def conditions_table():
         "none",
         [g.query(f"max by (what, slot) ({' or '.join(each)})", table=True)],
         transformations=g.matrix("Condition", ["A", "B", "C", "D"]),
-        overrides=[g.named("Condition", custom__width=280), *NARROW],
+        overrides=[g.named("Condition", custom__width=370), *NARROW],
         decimals=1,
         sort=[{"desc": False, "displayName": "Condition"}],
         no_value=EMPTY,
@@ -285,24 +285,23 @@ def settings_of(slot):
 
 
 def settings_table():
-    def differing(slot, other):
-        value = f"({settings_of(slot)} unless on (setting, value) {settings_of(other)})"
-        known = f"{value} and on (setting) {settings_of(other)}"
-        return g.query(
-            f'max by (setting, {slot}) (label_replace({known}, "{slot}", "$1", "value", "(.*)"))',
-            table=True,
-        )
-
+    """One line a value: a setting that changed while a run lasted has several there."""
+    every = " or ".join(g.slot(slot.upper(), settings_of(slot)) for slot in SLOTS)
+    differs = f"count by (setting) (count by (setting, value) ({every})) > 1"
+    is_known = f"count by (setting) (count by (setting, slot) ({every})) > 1"
+    found = f"({every}) and on (setting) ({differs}) and on (setting) ({is_known})"
+    joined = f'label_join({found}, "what", " = ", "setting", "value")'
     return g.table(
         4,
-        "Settings that differ between A and B",
-        "Settings, kernel, BIOS and processor that were not the same while the runs lasted, where "
-        "both are known. A cell is empty where the other run had that value for a part of its time. "
-        "An export has numeric settings alone.",
-        "string",
-        [differing("a", "b"), differing("b", "a")],
-        transformations=[g.merge(), *g.columns({"setting": "Setting", "a": "A", "b": "B"})],
-        overrides=NARROW[:2],
+        "Settings that differ",
+        "Settings, kernel, BIOS and processor that were not the same while the runs lasted, where two "
+        "runs or more tell them, and which run had which value. An export has numeric settings alone.",
+        "none",
+        [g.query(f"max by (what, slot) ({joined})", table=True)],
+        transformations=g.matrix("Setting", ["A", "B", "C", "D"]),
+        mappings=g.value_map({"1": ("yes", None)}),
+        overrides=[g.named("Setting", custom__width=370), *NARROW],
+        sort=[{"desc": False, "displayName": "Setting"}],
         no_value="No difference known",
         links=[see("Tuning", "tuning", 3)],
     )
@@ -377,7 +376,8 @@ def build():
                  "suffix: tok/s",
                  "sum by (job, instance) (halo_llama_prompt_tokens_per_second{§}{shift})",
                  to_llama, minimum=0))),
-            (10, (14, conditions_table()), (10, settings_table())),
+            (10, (24, conditions_table())),
+            (9, (24, settings_table())),
             (8, (12, words_table(
                 5, "Why they are flagged",
                 "The reasons of the verdicts. A reason that stands in one column alone is a "
