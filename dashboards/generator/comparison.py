@@ -346,7 +346,7 @@ def build():
         ],
         g.place(
             (6, (24, slots_table())),
-            (7, (24, results_table())),
+            (9, (24, results_table())),
             (10, (12, overlay(
                 10, "Power of the socket", "Power of the whole chip while each run lasted.", "watt",
                 'max by (job, instance) (halo_power_watts{§device,domain="socket"}{shift})', to_power,

@@ -164,7 +164,7 @@ def build():
                     g.named("Passes", mappings=YES_NO, custom__width=110,
                             custom__cellOptions={"type": "color-background", "mode": "basic"}),
                     g.named("Group", custom__width=90),
-                    g.named("Check", custom__width=225),
+                    g.named("Check", custom__width=235),
                     g.named("Machine", custom__width=150),
                     g.named("Is", unit="string", custom__width=180),
                     g.named("Should be", mappings=texts(1), custom__minWidth=200),
