@@ -27,6 +27,11 @@ SHARE_COLOURS = g.steps(GREEN, (0.05, YELLOW), (0.1, ORANGE), (0.5, RED))
 HEAT_COLOURS = g.steps(GREEN, (85, YELLOW), (95, RED))
 FULL_COLOURS = g.steps(GREEN, (0.85, YELLOW), (0.95, RED))
 COUNT_COLOURS = g.steps(GREEN, (1, ORANGE))
+# How many alerts fire that call for somebody; 0 only where the rules are known to be loaded.
+ALERT_COUNT = (
+    'count by (job, instance) (ALERTS{§,alertstate="firing",severity=~"critical|warning"}) '
+    "or 0 * count by (job, instance) (halo:limiter_share:rate1m{§})"
+)
 YES_NO = g.value_map({"0": ("no", RED), "1": ("yes", GREEN)})
 
 
@@ -68,11 +73,11 @@ def machine_variables(family="halo_build_info"):
     ]
 
 
-def gpu_variable():
+def gpu_variable(family="halo_gpu_info"):
     return g.variable(
         "gpu",
         "gpu",
-        "label_values(halo_gpu_info{§}, gpu)",
+        f"label_values({family}{{§}}, gpu)",
         "The graphics processors, by PCI address.",
     )
 
@@ -105,7 +110,11 @@ def annotations():
         }
 
     runs = "halo_run_active{§} == 1"
-    alerts = 'ALERTS{§,alertstate="firing",alertname=~"Halo.+"}'
+    # What is only worth knowing can fire for weeks and would colour every panel.
+    alerts = (
+        'max by (instance, alertname, severity) (ALERTS{§,alertstate="firing",'
+        'alertname=~"Halo.+",severity=~"critical|warning"})'
+    )
     return {
         "list": [
             builtin,
@@ -234,11 +243,11 @@ def speed_over_time(number, links):
         [
             g.query(
                 "halo_llama_generated_tokens_per_second{§}",
-                "{{instance}} {{server}} {{model}} generated",
+                "generated {{instance}} {{server}} {{model}}",
             ),
             g.query(
                 "halo_llama_prompt_tokens_per_second{§}",
-                "{{instance}} {{server}} {{model}} prompt",
+                "prompt {{instance}} {{server}} {{model}}",
             ),
         ],
         overrides=[
@@ -297,14 +306,16 @@ def firing_alerts(number, links):
     # The worst first, which the alphabet does not give.
     for rank, (severity, _) in ranks.items():
         alerts = f'label_replace({alerts}, "rank", "{rank}", "severity", "{severity}")'
+    about = f'label_join({alerts}, "about", " ", "limiter", "check", "source", "limit", "sensor")'
     return g.table(
         number,
         "Firing alerts",
-        "What fires now. docs/alerts.md says what each means and what to do.",
+        "What fires now, and which limiter, check, source, limit or sensor it is about. "
+        "docs/alerts.md says what each means and what to do.",
         "string",
         [
             g.query(
-                f"max by (alertname, rank, instance, limiter, check, source, limit, sensor) ({alerts})",
+                f"max by (alertname, rank, instance, about) ({about})",
                 table=True,
             )
         ],
@@ -312,16 +323,14 @@ def firing_alerts(number, links):
             {
                 "rank": "Severity",
                 "alertname": "Alert",
+                "about": "About",
                 "instance": "Machine",
-                "limiter": "Limiter",
-                "check": "Check",
-                "source": "Source",
-                "limit": "Limit",
-                "sensor": "Sensor",
             }
         ),
         overrides=[
-            g.named("Alert", custom__width=210),
+            g.named("Alert", custom__width=205),
+            g.named("About", custom__minWidth=100),
+            g.named("Machine", custom__minWidth=100),
             g.named(
                 "Severity",
                 custom__width=90,

@@ -2,7 +2,7 @@
 
 from . import grafana as g
 from .common import *
-from .runs import COLOURED, RUN, STATE_COLOURS, VERDICT_COLOURS, history_variable, latest, past
+from .runs import RUN, RUN_COLUMNS, history_variable, latest, past
 
 DESCRIPTION = (
     "Runs laid one above the other from their starts: A at its own time, the others shifted to it. "
@@ -13,8 +13,15 @@ DESCRIPTION = (
 SLOTS = "abcd"
 SLOT_COLOURS = {"a": BLUE, "b": ORANGE, "c": GREEN, "d": "purple"}
 # Four columns of figures, also on half of a screen.
-NARROW = [g.named(slot.upper(), custom__minWidth=80) for slot in SLOTS]
+NARROW = [g.named(slot.upper(), custom__minWidth=70) for slot in SLOTS]
 EMPTY = "Nothing at this time: set it to run A with the link in the first table"
+
+
+def here(title, number):
+    """A link to a panel of this dashboard, with the runs that are chosen."""
+    uid, _ = DASHBOARDS["run-comparison"]
+    url = f"/d/{uid}?${{__all_variables}}&${{__url_time_range}}&viewPanel={number}"
+    return {"targetBlank": False, "title": title, "url": url}
 
 
 def ever(selector):
@@ -125,14 +132,14 @@ def slots_table():
         together = " or ".join(f"({time(slot, end)})" for slot in SLOTS)
         return g.query(f"max by ({labels}) ({together})", table=True)
 
-    here = DASHBOARDS["run-comparison"][0]
+    comparison = DASHBOARDS["run-comparison"][0]
     overview = DASHBOARDS["overview"][0]
     time_of_run = "from=${__data.fields.Start.numeric}&to=${__data.fields.End.numeric}"
     links = [
         {
             "targetBlank": False,
             "title": "Set the time to this run (for A)",
-            "url": f"/d/{here}?${{__all_variables}}&{time_of_run}",
+            "url": f"/d/{comparison}?${{__all_variables}}&{time_of_run}",
         },
         {
             "targetBlank": False,
@@ -144,7 +151,8 @@ def slots_table():
     return g.table(
         1,
         "The runs",
-        "What is compared. A click on a run sets the time to it, which is how A comes into sight.",
+        "What is compared. A click on a run sets the time to it, which is how A comes into sight; "
+        "zoom out to see the end of one that took longer than A.",
         "string",
         [query("start"), query("end")],
         transformations=[
@@ -170,9 +178,8 @@ def slots_table():
             g.named(" ", custom__width=40),
             g.named("Start", unit="dateTimeAsIso", custom__width=165),
             g.named("End", unit="dateTimeAsIso", custom__width=165),
-            g.named("State", mappings=STATE_COLOURS, custom__cellOptions=COLOURED),
-            g.named("Verdict", mappings=VERDICT_COLOURS, custom__cellOptions=COLOURED),
-            g.named("Name", links=links),
+            *RUN_COLUMNS,
+            g.named("Name", links=links, custom__minWidth=130),
             g.named("Run", links=links, custom__width=320),
         ],
         sort=[{"desc": False, "displayName": " "}],
@@ -197,20 +204,24 @@ def results_table():
         "Means over the repetitions, and the difference to A: 10 % is a tenth more than A. Whether "
         "more is better depends on the metric. halo-record compare says whether it is more than "
         "noise.",
-        "short",
+        "none",
         [g.query(f"max by (what, slot) ({joined})", table=True)],
         transformations=g.matrix("Result", ["A", "B", "C", "D", *differences]),
         overrides=[
-            g.named("Result", custom__width=330),
+            g.named("Result", custom__width=370),
             *NARROW,
             *[
-                g.named(one, unit="percentunit", decimals=1, custom__minWidth=90)
+                g.named(one, unit="percentunit", decimals=1, custom__minWidth=70)
                 for one in differences
             ],
         ],
-        decimals=2,
-        no_value="These runs have no results",
-        links=[see("Results over time", "runs", 2)],
+        no_value="These runs have no results, or none is found",
+        links=[
+            here("Conditions", 3),
+            here("Settings that differ", 4),
+            here("Why they are flagged", 5),
+            see("Results over time", "runs", 2),
+        ],
     )
 
 
@@ -218,15 +229,15 @@ def conditions_table():
     """Means over each run: what it ran under."""
     conditions = [
         ("Power of the socket, mean (W)", "avg",
-         'max by (job, instance) (halo_power_watts{§,domain="socket"}{shift})'),
+         'max by (job, instance) (halo_power_watts{§device,domain="socket"}{shift})'),
         ("Hottest sensor, highest (°C)", "max",
-         "max by (job, instance) (halo_temperature_celsius{§}{shift})"),
+         "max by (job, instance) (halo_temperature_celsius{§device}{shift})"),
         ("Sustained limit, lowest (W)", "min",
          'max by (job, instance) (halo_power_limit_watts{§,limit="stapm"}{shift})'),
         ("Graphics clock, mean (MHz)", "avg",
-         'max by (job, instance) (halo_gpu_clock_hertz{§,domain="gfx"}{shift}) / 1e6'),
+         'max by (job, instance) (halo_gpu_clock_hertz{§gpu,domain="gfx"}{shift}) / 1e6'),
         ("Held by a limiter, mean (% of time)", "avg",
-         "100 * max by (job, instance) (clamp_max(rate(halo_throttle_residency_total{§}[1m]{shift})"
+         "100 * max by (job, instance) (clamp_max(rate(halo_throttle_residency_total{§gpu}[1m]{shift})"
          " / 1000, 1))"),
         ("Memory available, lowest (GiB)", "min",
          "max by (job, instance) (halo_memory_available_bytes{§}{shift}) / 1073741824"),
@@ -247,10 +258,10 @@ def conditions_table():
         3,
         "Conditions",
         "What each run ran under, as far as the time shown covers it.",
-        "short",
+        "none",
         [g.query(f"max by (what, slot) ({' or '.join(each)})", table=True)],
         transformations=g.matrix("Condition", ["A", "B", "C", "D"]),
-        overrides=[g.named("Condition", custom__width=280), *NARROW],
+        overrides=[g.named("Condition", custom__width=370), *NARROW],
         decimals=1,
         sort=[{"desc": False, "displayName": "Condition"}],
         no_value=EMPTY,
@@ -274,34 +285,34 @@ def settings_of(slot):
 
 
 def settings_table():
-    def differing(slot, other):
-        value = f"({settings_of(slot)} unless on (setting, value) {settings_of(other)})"
-        known = f"{value} and on (setting) {settings_of(other)}"
-        return g.query(
-            f'max by (setting, {slot}) (label_replace({known}, "{slot}", "$1", "value", "(.*)"))',
-            table=True,
-        )
-
+    """One line a value: a setting that changed while a run lasted has several there."""
+    every = " or ".join(g.slot(slot.upper(), settings_of(slot)) for slot in SLOTS)
+    differs = f"count by (setting) (count by (setting, value) ({every})) > 1"
+    is_known = f"count by (setting) (count by (setting, slot) ({every})) > 1"
+    found = f"({every}) and on (setting) ({differs}) and on (setting) ({is_known})"
+    joined = f'label_join({found}, "what", " = ", "setting", "value")'
     return g.table(
         4,
-        "Settings that differ between A and B",
-        "Settings, kernel, BIOS and processor that were not the same while the runs lasted, where "
-        "both are known. An export has numeric settings alone.",
-        "string",
-        [differing("a", "b"), differing("b", "a")],
-        transformations=[g.merge(), *g.columns({"setting": "Setting", "a": "A", "b": "B"})],
+        "Settings that differ",
+        "Settings, kernel, BIOS and processor that were not the same while the runs lasted, where two "
+        "runs or more tell them, and which run had which value. An export has numeric settings alone.",
+        "none",
+        [g.query(f"max by (what, slot) ({joined})", table=True)],
+        transformations=g.matrix("Setting", ["A", "B", "C", "D"]),
+        mappings=g.value_map({"1": ("yes", None)}),
+        overrides=[g.named("Setting", custom__width=370), *NARROW],
+        sort=[{"desc": False, "displayName": "Setting"}],
         no_value="No difference known",
         links=[see("Tuning", "tuning", 3)],
     )
 
 
 def words_table(number, title, description, family, key, word, no_value, links):
-    """A label of each run in a column of its own."""
+    """What is said of each run in a column of its own: a word, where $1 is the label `value`."""
     def of_slot(slot):
         selector = ever(f"{family}{{{run_of(slot)}}}")
-        labels = f"{key}, {slot}" if key != slot else slot
         return g.query(
-            f'max by ({labels}) (label_replace({selector}, "{slot}", "$1", "{word}", "(.*)"))',
+            f'max by ({key}, {slot}) (label_replace({selector}, "{slot}", "{word}", "value", "(.*)"))',
             table=True,
         )
 
@@ -313,44 +324,47 @@ def words_table(number, title, description, family, key, word, no_value, links):
         "string",
         [of_slot(slot) for slot in SLOTS],
         transformations=[g.merge(), *g.columns(names)],
+        overrides=[g.named(names[key], custom__minWidth=160), *NARROW],
         no_value=no_value,
         links=links,
     )
 
 
 def build():
-    to_power = [see("Power and thermal caps", "power", 12)]
-    to_llama = [see("llama-server", "llama", 5)]
+    to_power = [here("Conditions", 3), see("What capped when", "power", 12)]
+    to_llama = [here("Strongest limiter", 13), see("llama-server", "llama", 5)]
     return dashboard(
         "run-comparison",
         DESCRIPTION,
         [
             *machine_variables("halo_run_info"),
+            # An export has no halo_gpu_info.
+            gpu_variable("halo_gpu_clock_hertz"),
             history_variable(),
             *[run_variable(slot) for slot in SLOTS],
             *[shift_variable(slot) for slot in SLOTS[1:]],
         ],
         g.place(
             (6, (24, slots_table())),
-            (7, (24, results_table())),
+            (9, (24, results_table())),
             (10, (12, overlay(
                 10, "Power of the socket", "Power of the whole chip while each run lasted.", "watt",
-                'max by (job, instance) (halo_power_watts{§,domain="socket"}{shift})', to_power,
+                'max by (job, instance) (halo_power_watts{§device,domain="socket"}{shift})', to_power,
                 minimum=0)),
              (12, overlay(
                  11, "Hottest sensor", "The highest temperature of the chip while each run lasted.",
-                 "celsius", "max by (job, instance) (halo_temperature_celsius{§}{shift})",
+                 "celsius", "max by (job, instance) (halo_temperature_celsius{§device}{shift})",
                  to_power))),
             (10, (12, overlay(
                 12, "Graphics clock", "Clock of the graphics part while each run lasted.", "hertz",
-                'max by (job, instance) (halo_gpu_clock_hertz{§,domain="gfx"}{shift})', to_power,
+                'max by (job, instance) (halo_gpu_clock_hertz{§gpu,domain="gfx"}{shift})', to_power,
                 minimum=0)),
              (12, overlay(
                  13, "Strongest limiter",
                  "The largest share of time that a limiter was engaged, from firmware's "
                  "counters, because recording rules do not reach back to a run that is filled in.",
                  "percentunit",
-                 "max by (job, instance) (clamp_max(rate(halo_throttle_residency_total{§}[$__rate_interval]"
+                 "max by (job, instance) (clamp_max(rate(halo_throttle_residency_total{§gpu}[$__rate_interval]"
                  "{shift}) / 1000, 1))", to_power, minimum=0, maximum=1))),
             (10, (12, overlay(
                 14, "Decode", "Generated tokens per second of llama-servers while each run lasted. "
@@ -362,15 +376,17 @@ def build():
                  "suffix: tok/s",
                  "sum by (job, instance) (halo_llama_prompt_tokens_per_second{§}{shift})",
                  to_llama, minimum=0))),
-            (10, (12, conditions_table()), (12, settings_table())),
+            (10, (24, conditions_table())),
+            (9, (24, settings_table())),
             (8, (12, words_table(
                 5, "Why they are flagged",
                 "The reasons of the verdicts. A reason that stands in one column alone is a "
                 "difference.",
-                "halo_run_flag_info", "reason", "reason", "No run is flagged", to_power)),
+                "halo_run_flag_info", "reason", "yes", "No run is flagged, or none is found",
+                to_power)),
              (12, words_table(
-                 6, "Tags", "What the runs were tagged with.", "halo_run_tag_info", "key", "value",
-                 "No run has a tag", [see("All runs", "runs", 5)]))),
+                 6, "Tags", "What the runs were tagged with.", "halo_run_tag_info", "key", "$1",
+                 "No run has a tag, or none is found", [see("All runs", "runs", 5)]))),
         ),
         time="now-1h",
         refresh="",

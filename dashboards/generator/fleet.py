@@ -16,7 +16,7 @@ def machines():
     by = "by (job, instance)"
     queries = [
         f"max {by} (up{{§,job=~\"halo.*\"}})",
-        f'count {by} (ALERTS{{§,alertstate="firing",alertname=~"Halo.+"}})',
+        ALERT_COUNT,
         f"max {by} (halo:limiter_share:rate1m{{§}})",
         f'max {by} (halo_power_watts{{§device,domain="socket"}})',
         f"max {by} (halo_temperature_celsius{{§device}})",
@@ -36,31 +36,41 @@ def machines():
     return g.table(
         1,
         "Machines",
-        "One line a machine, now. Limiter: the largest share of the last minute that a limiter was "
-        "engaged. Decode: generated tokens per second. To mend: tuning checks that fail. An empty "
-        "cell is not known.",
+        "One line a machine, now. Alerts: critical ones and warnings that fire. Limiter: the largest "
+        "share of the last minute that a limiter was engaged. Decode: generated tokens per second. "
+        "To mend: tuning checks that fail. An empty cell is not known.",
         "short",
         [g.query(one, table=True) for one in queries],
         transformations=[g.merge(), *g.columns(names)],
         overrides=[
-            g.named("Machine", custom__minWidth=150, links=[see_machine()]),
-            g.named("Job", custom__width=70),
-            g.named("Up", mappings=YES_NO, custom__cellOptions=coloured, custom__width=60),
-            g.named("Alerts", thresholds=COUNT_COLOURS, custom__cellOptions=coloured,
+            g.named("Machine", custom__width=160, links=[see_machine()]),
+            g.named("Job", custom__width=60),
+            g.named("Up", mappings=YES_NO, custom__cellOptions=coloured, custom__width=50),
+            g.named("Alerts", thresholds=g.steps(GREEN, (1, RED)), custom__cellOptions=coloured,
                     custom__width=70),
             g.named("Limiter", unit="percentunit", decimals=0, thresholds=SHARE_COLOURS, min=0,
-                    max=1, custom__cellOptions=gauge, custom__width=130),
-            g.named("Power", unit="watt", decimals=1, custom__width=90),
+                    max=1, custom__cellOptions=gauge, custom__minWidth=95),
+            g.named("Power", unit="watt", decimals=1, custom__width=75),
+            # As a background: yellow figures cannot be read on white.
             g.named("Hottest", unit="celsius", decimals=0, thresholds=HEAT_COLOURS,
-                    custom__cellOptions=coloured, custom__width=80),
+                    custom__cellOptions={"type": "color-background", "mode": "basic"},
+                    custom__width=80),
             g.named("GTT", unit="percentunit", decimals=0, thresholds=FULL_COLOURS, min=0, max=1,
-                    custom__cellOptions=gauge, custom__width=130),
-            g.named("Decode", unit="suffix: tok/s", decimals=1),
-            g.named("To mend", thresholds=COUNT_COLOURS, custom__cellOptions=coloured),
+                    custom__cellOptions=gauge, custom__minWidth=95),
+            g.named("Decode", unit="suffix: tok/s", decimals=1, custom__width=95),
+            g.named("To mend", thresholds=COUNT_COLOURS, custom__cellOptions=coloured,
+                    custom__width=80),
+            g.named("Recording", custom__width=90),
         ],
         no_value="Prometheus scrapes no machine",
         links=[see("One machine", "overview")],
     )
+
+
+def largest(selector):
+    """The ten series whose highest value in the time shown is largest: the same at every step."""
+    highest = f"max_over_time({selector}[$__range] @ end())"
+    return f"{selector} and on (job, instance, source) topk(10, {highest})"
 
 
 def see_machine():
@@ -132,6 +142,7 @@ def build():
                     "gpu_metrics": "gpu_metrics",
                     "vbios": "Firmware",
                 })],
+                overrides=[g.named("Name", custom__minWidth=220)],
                 no_value="No graphics processor of the driver amdgpu",
                 links=[see("Machine", "tuning", 4)],
             ))),
@@ -166,32 +177,33 @@ def build():
                 [g.query("max by (instance, source, reason) (halo_source_failure{§})", table=True)],
                 transformations=g.columns(
                     {"instance": "Machine", "source": "Source", "reason": "Reason"}),
-                no_value="No source fails",
+                no_value="No source fails, or no machine is scraped",
                 links=[see("Alerts", "overview", 20)],
             )),
              (12, g.time_series(
                  12,
                  "Age of readings",
-                 "How old the reading of each source is that a scrape shows, the oldest ten; one that "
-                 "grows is a driver that does not answer.",
+                 "How old the reading of a source is that a scrape shows: the ten that were oldest in "
+                 "the time shown. One that grows is a driver that does not answer.",
                  "s",
-                 [g.query("topk(10, halo_source_age_seconds{§})", "{{instance}} {{source}}")],
+                 [g.query(largest("halo_source_age_seconds{§}"), "{{instance}} {{source}}")],
                  minimum=0,
                  no_value="No source",
                  links=[see("Failing sources", "fleet", 11)],
              ))),
-            (9, (8, g.time_series(
+            (9, (12, g.time_series(
                 13,
                 "Duration of readings",
-                "How long the last reading of each source took, the slowest ten.",
+                "How long the last reading of a source took: the ten that were slowest in the time "
+                "shown.",
                 "s",
-                [g.query("topk(10, halo_source_read_duration_seconds{§})",
+                [g.query(largest("halo_source_read_duration_seconds{§}"),
                          "{{instance}} {{source}}")],
                 minimum=0,
                 no_value="No source",
                 links=[see("Age of readings", "fleet", 12)],
             )),
-             (8, g.time_series(
+             (12, g.time_series(
                  14,
                  "Processor time and memory of halo",
                  "Share of a processor thread that halo-exporter takes; its memory on the right "
@@ -205,25 +217,25 @@ def build():
                  minimum=0,
                  no_value="halo-exporter does not answer",
                  links=[see("Duration of readings", "fleet", 13)],
-             )),
-             (8, g.table(
-                 15,
-                 "Versions of halo",
-                 "Which halo runs where, and since when.",
-                 "string",
-                 [g.query("max by (instance, version, revision) (halo_build_info{§})", table=True),
-                  g.query('1000 * max by (instance) '
-                          '(process_start_time_seconds{§,job=~"halo.*"})', table=True)],
-                 transformations=[g.merge(), *g.columns({
-                     "instance": "Machine",
-                     "version": "Version",
-                     "revision": "Revision",
-                     "Value #B": "Since",
-                 })],
-                 overrides=[g.named("Since", unit="dateTimeAsIso")],
-                 no_value="halo-exporter does not answer",
-                 links=[see("One machine", "overview")],
              ))),
+            (6, (24, g.table(
+                15,
+                "Versions of halo",
+                "Which halo runs where, and since when.",
+                "string",
+                [g.query("max by (instance, version, revision) (halo_build_info{§})", table=True),
+                 g.query('1000 * max by (instance) '
+                         '(process_start_time_seconds{§,job=~"halo.*"})', table=True)],
+                transformations=[g.merge(), *g.columns({
+                    "instance": "Machine",
+                    "version": "Version",
+                    "revision": "Revision",
+                    "Value #B": "Since",
+                })],
+                overrides=[g.named("Since", unit="dateTimeAsIso")],
+                no_value="halo-exporter does not answer",
+                links=[see("One machine", "overview")],
+            ))),
         ),
         tags=["fleet"],
     )

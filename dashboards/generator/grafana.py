@@ -41,6 +41,13 @@ def steps(*colours):
     return {"mode": "absolute", "steps": [{"color": first, "value": None}, *later]}
 
 
+def unknown(text):
+    """What stands where nothing is known. Grafana would give it the colour of the lowest threshold,
+    which is that of what is well."""
+    result = {"color": "#808080", "index": 0, "text": text}
+    return {"options": {"match": "null+nan", "result": result}, "type": "special"}
+
+
 def value_map(pairs):
     """Texts and colours for values: {"1": ("up", "green")}; a colour may be None."""
     options = {}
@@ -123,7 +130,8 @@ def stat(number, title, description, unit, queries, **more):
         "colorMode": more.get("color_mode", "background"),
         "graphMode": "none",
         "justifyMode": "auto",
-        "orientation": more.get("orientation", "auto"),
+        # Machines one below the other: side by side, their names would be too small to read.
+        "orientation": "horizontal",
         "percentChangeColorMode": "standard",
         "reduceOptions": REDUCE,
         "showPercentChange": False,
@@ -131,6 +139,7 @@ def stat(number, title, description, unit, queries, **more):
         "textMode": more.get("text_mode", "auto"),
         "wideLayout": True,
     }
+    more["mappings"] = [unknown(more["no_value"]), *more.get("mappings", [])]
     return panel("stat", number, title, description, unit, queries, options, {}, **more)
 
 
@@ -147,8 +156,10 @@ def bar_gauge(number, title, description, unit, queries, **more):
         "showUnfilled": True,
         "sizing": "auto",
         "text": {},
-        "valueMode": "color",
+        # Yellow figures cannot be read on white.
+        "valueMode": "text",
     }
+    more["mappings"] = [unknown(more["no_value"])]
     return panel("bargauge", number, title, description, unit, queries, options, {}, **more)
 
 
@@ -170,11 +181,11 @@ def time_series(number, title, description, unit, queries, **more):
         "lineInterpolation": more.get("interpolation", "linear"),
         "lineWidth": 1,
         "pointSize": more.get("point_size", 5),
-        "scaleDistribution": {"type": "linear"},
+        "scaleDistribution": {"log": 2, "type": "log"} if more.get("log") else {"type": "linear"},
         "showPoints": more.get("show_points", "auto"),
         "spanNulls": more.get("span_nulls", False),
-        "stacking": {"group": "A", "mode": "normal" if more.get("stacked") else "none"},
-        "thresholdsStyle": {"mode": more.get("threshold_style", "off")},
+        "stacking": {"group": "A", "mode": "none"},
+        "thresholdsStyle": {"mode": "dashed" if "thresholds" in more else "off"},
     }
     options = {
         "legend": {

@@ -29,6 +29,7 @@ def ratio(number, title, description, above, below, no_value, links):
         [g.query(f"{increase(above)} / ({below} > 0)", NAME)],
         minimum=0,
         maximum=1,
+        show_points="always",
         no_value=no_value,
         links=links,
     )
@@ -92,7 +93,7 @@ def build():
                     for index, (state, colour) in enumerate(states.items(), 1)}),
                 points=300,
                 no_value=NO_LLAMA,
-                links=[see("Failing sources", "fleet", 11)],
+                links=[see("Failing sources", "fleet", 11), see("Memory", "tuning", 8)],
             )),
              (16, g.table(
                  2,
@@ -115,7 +116,8 @@ def build():
                  })],
                  overrides=[g.named("Answers", mappings=YES_NO, custom__width=90,
                                     custom__cellOptions={"type": "color-text"}),
-                            g.named("Context", custom__width=100)],
+                            g.named("Model", custom__minWidth=240),
+                            g.named("Context", custom__width=90)],
                  no_value=NO_LLAMA,
                  links=[see("Memory and pressure", "tuning", 7)],
              ))),
@@ -130,7 +132,7 @@ def build():
                  "Generated tokens per second over all slots, live, also while requests run. Decode "
                  "is bound by the bandwidth of memory.",
                  "halo_llama_generated_tokens_per_second", causes))),
-            (9, (12, g.time_series(
+            (10, (12, g.time_series(
                 6,
                 "Speed of ended requests",
                 "Tokens per second of one slot, as servers counted them in requests that ended "
@@ -138,15 +140,16 @@ def build():
                 "suffix: tok/s",
                 [g.query(f"{increase('halo_llama_generated_tokens_total')} "
                          f"/ ({increase('halo_llama_generation_seconds_total')} > 0)",
-                         NAME + " generated"),
+                         "generated " + NAME),
                  g.query(f"{increase('halo_llama_prompt_tokens_total')} "
                          f"/ ({increase('halo_llama_prompt_seconds_total')} > 0)",
-                         NAME + " prompt")],
+                         "prompt " + NAME)],
                 overrides=[g.of_query("B", custom__axisPlacement="right",
                                       custom__axisLabel="prompt", custom__fillOpacity=0)],
                 axis="generated",
                 minimum=0,
-                no_value="No request ended in this time",
+                show_points="always",
+                no_value="No request ended in this time, or no server tells",
                 links=causes,
             )),
              (12, g.time_series(
@@ -158,17 +161,17 @@ def build():
                  [g.query(f"({increase('halo_llama_generated_tokens_total')} "
                           f"+ {increase('halo_llama_prompt_tokens_total')}) "
                           f"/ ({increase('halo_llama_decodes_total')} > 0)", NAME)],
-                 minimum=0,
-                 no_value="No batch was computed in this time",
+                 log=True,
+                 no_value="No batch was computed in this time, or no server tells",
                  links=[see("Requests", "llama", 8)],
              ))),
             g.row(102, "Load"),
-            (9, (12, g.time_series(
+            (10, (12, g.time_series(
                 8,
                 "Requests",
                 "Requests that are worked on, and those that wait for a slot (deferred).",
                 "short",
-                [g.query(of("halo_llama_requests"), NAME + " {{state}}")],
+                [g.query(of("halo_llama_requests"), "{{state}} " + NAME)],
                 interpolation="stepAfter",
                 minimum=0,
                 decimals=0,
@@ -181,7 +184,7 @@ def build():
                  "Share of its context that a working slot holds; at 1 the request is cut or "
                  "shifted. A long context makes decode slower.",
                  "percentunit",
-                 [g.query(of("halo_llama_context_used_ratio"), NAME + " slot {{slot}}")],
+                 [g.query(of("halo_llama_context_used_ratio"), "slot {{slot}} " + NAME)],
                  minimum=0,
                  maximum=1,
                  thresholds=FULL_COLOURS,
@@ -202,10 +205,11 @@ def build():
                  "about a half, guessing costs more than it gives.",
                  "halo_llama_draft_accepted_tokens_total",
                  increase("halo_llama_draft_tokens_total"),
-                 "No speculative decoding in this time",
+                 "No speculative decoding in this time, or no server tells",
                  [see("Decode", "llama", 5)]))),
             g.row(103, "Cost"),
-            (9, (12, joules_over_time(11, [see("Power and its limits", "overview", 9)])),
+            (9, (12, joules_over_time(11, [
+                see("Power and its limits", "power", 11), see("Tokens in a batch", "llama", 7)])),
              (12, g.time_series(
                  12,
                  "Speed for each watt",

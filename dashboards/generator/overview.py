@@ -30,13 +30,7 @@ def health():
             "are not loaded.",
             "short",
             [
-                g.query(
-                    'count by (instance) (ALERTS{§,alertstate="firing",'
-                    'severity=~"critical|warning"}) '
-                    "or 0 * count by (instance) (halo:limiter_share:rate1m{§})",
-                    "{{instance}}",
-                    instant=True,
-                )
+                g.query(ALERT_COUNT, "{{instance}}", instant=True)
             ],
             thresholds=g.steps(GREEN, (1, RED)),
             no_value="no rules",
@@ -90,7 +84,10 @@ def health():
             decimals=0,
             thresholds=FULL_COLOURS,
             no_value="no GPU",
-            links=[see("Memory and pressure", "tuning", 7)],
+            links=[
+                see("Memory and what is free", "tuning", 7),
+                see("Which process holds it", "llama", 13),
+            ],
         ),
         g.stat(
             6,
@@ -168,30 +165,44 @@ def busy_with_power():
 
 
 def active_runs():
+    uid, _ = DASHBOARDS["run-comparison"]
+    comparison = {
+        "targetBlank": False,
+        "title": "Compare it with others",
+        "url": f"/d/{uid}?${{datasource:queryparam}}&var-run_a=${{__data.fields.Run}}"
+        "&${__url_time_range}",
+    }
     return g.table(
         21,
         "Runs being recorded",
-        "What halo-record measures now on these machines.",
+        "What halo-record measures now on these machines. A click on a run leads to its comparison "
+        "with others.",
         "string",
         [
             g.query(
-                "max by (instance, run, name, kind, tool, model, backend) (halo_run_info{§} "
+                "max by (instance, run, name, model, backend) (halo_run_info{§} "
                 "and on (job, instance, run) halo_run_active{§} == 1)",
                 table=True,
             )
         ],
         transformations=g.columns(
             {
-                "instance": "Machine",
                 "name": "Name",
-                "kind": "Kind",
                 "model": "Model",
                 "backend": "Backend",
+                "instance": "Machine",
                 "run": "Run",
             }
         ),
-        no_value="Nothing is being recorded",
-        links=[see("All runs", "runs")],
+        overrides=[
+            g.named("Name", links=[comparison]),
+            g.named("Model", custom__minWidth=180),
+            g.named("Backend", custom__width=90),
+            g.named("Machine", custom__minWidth=150),
+            g.named("Run", custom__minWidth=320, links=[comparison]),
+        ],
+        no_value="Nothing is being recorded, or no archive is known",
+        links=[see("All runs", "runs"), see("Compare runs", "run-comparison")],
     )
 
 
@@ -203,21 +214,25 @@ def build():
         [*machine_variables(), gpu_variable()],
         g.place(
             g.row(100, "Healthy?"),
-            *[(4, *[(6, one) for one in line]) for line in (health()[:4], health()[4:])],
+            *[(5, *[(6, one) for one in line]) for line in (health()[:4], health()[4:])],
             g.row(101, "Capped?"),
             (9, (12, power_over_time(9, caps)),
-             (12, temperature_over_time(10, [see("What heat did", "power", 12)]))),
-            (9, (12, busy_with_power()),
+             (12, temperature_over_time(10, [
+                 see("What heat did", "power", 12), see("Fans", "power", 16)]))),
+            (11, (12, busy_with_power()),
              (12, clocks_over_time(12, [see("Clocks held down", "power", 14)]))),
-            (8, (24, share_over_time(13, caps))),
+            (9, (24, share_over_time(13, caps))),
             g.row(102, "How fast, and at what cost?"),
-            (9, (12, speed_over_time(14, [
+            (10, (12, speed_over_time(14, [
                 see("Per model and slot", "llama", 5), see("What capped when", "power", 12)])),
-             (12, joules_over_time(15, [see("The same per model", "llama", 11)]))),
-            (9, (24, memory_over_time(16, [see("Memory and pressure", "tuning", 7)]))),
+             (12, joules_over_time(15, [
+                 see("What capped when", "power", 12), see("Tokens in a batch", "llama", 7)]))),
+            (9, (24, memory_over_time(16, [
+                see("Which process holds it", "llama", 13), see("Pressure", "tuning", 9)]))),
             g.row(103, "What goes on?"),
-            (8, (12, firing_alerts(20, [see("What capped when", "power", 12)])),
-             (12, active_runs())),
+            (9, (14, firing_alerts(20, [
+                see("What capped when", "power", 12), see("Checks", "tuning", 3)])),
+             (10, active_runs())),
         ),
         tags=["overview"],
     )

@@ -13,11 +13,12 @@ def engaged():
     return g.bar_gauge(
         1,
         "Engaged in this time",
-        "Share of the time shown that each limiter was engaged, its mean.",
+        "Share of the time shown that each limiter was engaged, its mean, the strongest first.",
         "percentunit",
         [
             g.query(
-                "avg by (instance, limiter) (avg_over_time(halo:limiter_share:rate1m{§}[$__range]))",
+                "sort_desc(max by (instance, limiter) "
+                "(avg_over_time(halo:limiter_share:rate1m{§}[$__range])))",
                 "{{limiter}} {{instance}}",
                 instant=True,
             )
@@ -26,7 +27,7 @@ def engaged():
         maximum=1,
         decimals=1,
         thresholds=SHARE_COLOURS,
-        no_value=NO_LIMITERS,
+        no_value="no limiter",
         links=[see("Tokens per second meanwhile", "llama", 5)],
     )
 
@@ -53,8 +54,8 @@ def limits_now():
         [g.query(" or ".join(every), table=True)],
         transformations=g.matrix("Limit", ["Enforced", "Value", "Requested", "Used"]),
         overrides=[
-            g.named("Limit", custom__width=190),
-            *[g.named(one, custom__minWidth=70) for one in ["Enforced", "Value", "Requested"]],
+            g.named("Limit", custom__width=230),
+            *[g.named(one, custom__width=85) for one in ["Enforced", "Value", "Requested"]],
             g.named(
                 "Used",
                 custom__minWidth=70,
@@ -130,7 +131,7 @@ def held_down():
                 "{{instance}} {{gpu}} {{domain}} allowed",
             ),
             g.query(
-                "halo_gpu_clock_minimum_hertz{§gpu} "
+                'halo_gpu_clock_minimum_hertz{§gpu,domain="gfx"} '
                 "/ on (job, instance, gpu, domain) halo_gpu_clock_maximum_hertz{§gpu}",
                 "{{instance}} {{gpu}} {{domain}} at least",
             ),
@@ -147,20 +148,23 @@ def supply():
     return g.state_timeline(
         20,
         "Supply and profiles",
-        "What changes limits: mains, the platform profile, tuned, and how the GPU chooses clocks.",
+        "What changes limits: mains, the platform profile, tuned, and how the GPU chooses clocks. "
+        "A bar that ends and another that begins is a change.",
         "short",
         [
             g.query("halo_supply_online{§}", "{{instance}} supply {{supply}}"),
             g.query(
-                'halo_tuning_info{§,setting=~"platform_profile|tuned.profile"}',
+                '2 * halo_tuning_info{§,setting=~"platform_profile|tuned.profile"}',
                 "{{instance}} {{setting}} {{value}}",
             ),
-            g.query("halo_gpu_performance_level_info{§gpu}", "{{instance}} {{gpu}} level {{level}}"),
             g.query(
-                "halo_gpu_runtime_status_info{§gpu}", "{{instance}} {{gpu}} runtime {{status}}"
+                "2 * halo_gpu_performance_level_info{§gpu}", "{{instance}} {{gpu}} level {{level}}"
+            ),
+            g.query(
+                "2 * halo_gpu_runtime_status_info{§gpu}", "{{instance}} {{gpu}} runtime {{status}}"
             ),
         ],
-        mappings=g.value_map({"0": ("off", RED), "1": ("on", GREEN)}),
+        mappings=g.value_map({"0": ("off", RED), "1": ("on", GREEN), "2": ("set", BLUE)}),
         points=300,
         no_value="Neither supply nor profile known",
         links=[see("Tuning over time", "tuning", 5)],
@@ -179,16 +183,16 @@ def build():
             (9, (24, timeline())),
             (9, (24, share_over_time(10, uses))),
             g.row(101, "Power against each limit"),
+            (9, (24, power_over_time(11, uses))),
             (8, (8, limit_over_time(2, "stapm", "Sustained limit (STAPM)",
                                     "The sustained limit acts over minutes.")),
              (8, limit_over_time(3, "slow", "Slow limit (PPT slow)", "The slow limit acts over seconds.")),
              (8, limit_over_time(4, "fast", "Fast limit (PPT fast)",
                                  "The fast limit acts at once."))),
-            (8, (8, limit_over_time(5, "apu_slow", "Slow limit of the APU",
-                                    "The slow limit of the APU alone; its value is not known to be "
-                                    "true, so no alert uses it.")),
-             (8, power_over_time(11, uses)),
-             (8, g.time_series(
+            (8, (12, limit_over_time(5, "apu_slow", "Slow limit of the APU",
+                                     "The slow limit of the APU alone; its value is not known to be "
+                                     "true, so no alert uses it.")),
+             (12, g.time_series(
                  6,
                  "Power from energy (RAPL)",
                  "Mean power from the processor's energy counters, a second source beside firmware's "
@@ -201,7 +205,9 @@ def build():
                  links=uses,
              ))),
             g.row(102, "Heat"),
-            (9, (12, temperature_over_time(13, [see("What capped when", "power", 12)])),
+            (9, (12, temperature_over_time(13, [
+                see("What capped when", "power", 12), see("Fans", "power", 16),
+                see("Heat and power", "power", 17)])),
              (12, g.time_series(
                  15,
                  "Temperatures around the chip",
@@ -233,7 +239,7 @@ def build():
                      "/ (max by (job, instance) (avg_over_time("
                      'halo_power_watts{§device,domain="socket"}[5m])) > 20)',
                      "{{instance}}")],
-                 no_value="No load above 20 W in this time",
+                 no_value="No load above 20 W in this time, or no power known",
                  links=[see("Fans", "power", 16)],
              ))),
             g.row(103, "Clocks, and what changes limits"),
@@ -274,7 +280,7 @@ def build():
                  [g.query("halo_power_reading_age_seconds{§}", "{{instance}}")],
                  minimum=0,
                  thresholds=g.steps(GREEN, (180, RED)),
-                 no_value="Limits do not come from the helper",
+                 no_value="Limits do not come from the helper, or none are known",
                  links=[see("Failing sources", "fleet", 11)],
              ))),
         ),

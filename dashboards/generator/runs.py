@@ -14,7 +14,10 @@ FILTER = (
 )
 TAG = '§,key=~"$tag",value=~"$tag_value"'
 RUN = "job, instance, run"
-NAME_OF_SERIES = '"instance", "model", "backend", "case", "metric"'
+NAME_OF_SERIES = '"task", "case", "metric", "model", "backend", "instance"'
+SPEED = 'metric=~".*tokens_per_second"'
+# Results with the unit of a score that are none.
+NO_SCORE = ".*(tokens|_solved|_standard_error|_standard_deviation)"
 INFO = "instance, run, campaign, kind, name, tool, model, backend, state, verdict"
 
 
@@ -95,6 +98,15 @@ STATE_COLOURS = g.value_map(
     }
 )
 COLOURED = {"type": "color-text"}
+# How columns look that say what a run is.
+RUN_COLUMNS = [
+    g.named("State", mappings=STATE_COLOURS, custom__cellOptions=COLOURED, custom__width=100),
+    g.named("Verdict", mappings=VERDICT_COLOURS, custom__cellOptions=COLOURED, custom__width=90),
+    g.named("Model", custom__minWidth=180),
+    g.named("Backend", custom__width=90),
+    g.named("Tool", custom__width=110),
+    g.named("Machine", custom__minWidth=150),
+]
 
 
 def runs_table():
@@ -124,22 +136,23 @@ def runs_table():
                     "model": "Model",
                     "backend": "Backend",
                     "Value #C": "Lasted",
-                    "Value #B": "End",
                     "tool": "Tool",
                     "kind": "Kind",
-                    "instance": "Machine",
-                    "run": "Run",
                     "campaign": "Campaign",
+                    "instance": "Machine",
+                    "Value #B": "End",
+                    "run": "Run",
                 }
             ),
         ],
         overrides=[
             g.named("Start", unit="dateTimeAsIso", custom__width=165),
             g.named("End", unit="dateTimeAsIso", custom__width=165),
-            g.named("Lasted", unit="ms", decimals=1),
-            g.named("State", mappings=STATE_COLOURS, custom__cellOptions=COLOURED),
-            g.named("Verdict", mappings=VERDICT_COLOURS, custom__cellOptions=COLOURED),
-            g.named("Name", links=run_links()),
+            g.named("Lasted", unit="ms", decimals=1, custom__width=100),
+            g.named("Kind", custom__width=110),
+            g.named("Campaign", custom__width=110),
+            *RUN_COLUMNS,
+            g.named("Name", links=run_links(), custom__minWidth=130),
             g.named("Run", links=run_links(), custom__width=320),
         ],
         filterable=True,
@@ -153,17 +166,22 @@ def results(matchers):
     return past(f'halo_run_result{{§,metric=~"$metric",case=~"$case",{matchers}}}')
 
 
-def over_time(number, title, description, unit, matchers, no_value):
+def over_time(number, title, description, unit, matchers, no_value, against_mean=False, **more):
     """Results as points at the start of their runs. The first query has the values, the second
     the times, with the same labels."""
     info = f"group_left (model, backend) (0 * {chosen()})"
 
     def series(expression):
         joined = f'label_join({expression}, "series", " ", {NAME_OF_SERIES})'
-        return g.query(f"max by (series, run) ({joined})", table=True)
+        return f"max by (series, run) ({joined})"
 
     found = results(matchers)
-    times = f"+ on ({RUN}) group_left () ({time_of('start')})"
+    values = series(f"{found} + on ({RUN}) {info}")
+    if against_mean:
+        values = f"{values} / on (series) group_left () avg by (series) ({values}) - 1"
+    times = series(
+        f"(0 * {found} + on ({RUN}) {info}) + on ({RUN}) group_left () ({time_of('start')})"
+    )
     transformations = [
         g.merge(),
         {
@@ -184,25 +202,21 @@ def over_time(number, title, description, unit, matchers, no_value):
         },
         {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": "Value #B\\series"}]}},
     ]
-    panel = g.time_series(
+    return g.time_series(
         number,
         title,
         description,
         unit,
-        [
-            series(f"{found} + on ({RUN}) {info}"),
-            series(f"(0 * {found} + on ({RUN}) {info}) {times}"),
-        ],
+        [g.query(values, table=True), g.query(times, table=True)],
         transformations=transformations,
         show_points="always",
         point_size=8,
         span_nulls=True,
         fill=0,
         no_value=no_value,
-        links=[see("Compare runs", "run-comparison")],
+        links=[see("Compare runs", "run-comparison"), see("Runs", "runs", 1)],
+        **more,
     )
-    panel["fieldConfig"]["defaults"]["custom"]["scaleDistribution"] = {"log": 2, "type": "log"}
-    return panel
 
 
 def filter_variable(name, label, description, family="halo_run_info", of=None, more=""):
@@ -231,22 +245,53 @@ def build():
         ],
         g.place(
             (12, (24, runs_table())),
-            (11, (24, over_time(
+            (13, (12, over_time(
                 2,
                 "Speeds over time",
-                "Tokens per second of each case, at the start of its run. A line that falls is a "
-                "regression: compare the runs on both sides of the step.",
+                "Tokens per second of each case, at the start of its run.",
                 "suffix: tok/s",
-                'unit="1/s"',
+                SPEED,
                 "No speed in these runs",
-            ))),
-            (11, (24, over_time(
+                log=True,
+            )),
+             (12, over_time(
+                 6,
+                 "Speeds against their mean",
+                 "The same speeds against the mean of the runs shown: a line that steps down is a "
+                 "regression. Compare the runs on both sides of the step.",
+                 "percentunit",
+                 SPEED,
+                 "No speed in these runs",
+                 against_mean=True,
+             ))),
+            (13, (12, over_time(
                 3,
-                "Scores and other results over time",
-                "Results in other units than tokens per second: scores, latencies, energy.",
+                "Scores over time",
+                "What evals scored, as accuracy or pass@1, at the start of their runs. A step that "
+                "is larger than the interval of the score (halo-record show) is a regression.",
+                "none",
+                f'unit="",metric!~"{NO_SCORE}"',
+                "No eval in these runs",
+            )),
+             (12, over_time(
+                 7,
+                 "Energy per token over time",
+                 "What a token cost, whole socket, at the start of its run. One that rises while "
+                 "speed stays is a limit or a cooler that changed.",
+                 "suffix: J/tok",
+                 'metric=~".*joules_per_token"',
+                 "No energy in these runs",
+                 log=True,
+                 decimals=2,
+             ))),
+            (11, (24, over_time(
+                8,
+                "Other results over time",
+                "Results with other units: latencies, durations, energy of whole tasks, bandwidths.",
                 "short",
-                'unit!="1/s"',
-                "No such result in these runs",
+                'unit!="",metric!~".*(tokens_per_second|joules_per_token)"',
+                "No other result in these runs",
+                log=True,
             ))),
             (9, (12, g.table(
                 4,
@@ -257,7 +302,9 @@ def build():
                          f"+ on ({RUN}) group_left (name) (0 * {chosen()}))", table=True)],
                 transformations=g.columns(
                     {"name": "Name", "reason": "Reason", "run": "Run", "instance": "Machine"}),
-                no_value="No run is flagged",
+                overrides=[g.named("Run", custom__minWidth=320)],
+                sort=[{"desc": True, "displayName": "Run"}],
+                no_value="No run is flagged, or none is found",
                 links=[see("What capped when", "power", 12)],
             )),
              (12, g.table(
@@ -275,7 +322,9 @@ def build():
                      "run": "Run",
                      "instance": "Machine",
                  }),
-                 no_value="No run has a tag",
+                 overrides=[g.named("Run", custom__minWidth=320)],
+                 sort=[{"desc": True, "displayName": "Run"}],
+                 no_value="No run has a tag, or none is found",
                  links=[see("Compare runs", "run-comparison")],
              ))),
         ),

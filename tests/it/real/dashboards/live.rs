@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{View, start_prometheus};
@@ -67,6 +68,7 @@ impl Scene {
         let copied =
             output(Command::new("cp").arg("-r").arg(runs).arg(machine.0.join("root/var/lib")));
         assert!(copied.status.success(), "{}", said(&copied));
+        add_figures_of_an_eval(&machine);
         let firmware = Arc::new(Mutex::new(CALM));
         let (files, shared) = (Machine(machine.0.clone()), Arc::clone(&firmware));
         thread::spawn(move || run_firmware(&files, &shared));
@@ -170,6 +172,25 @@ impl Scene {
         }
         empty
     }
+}
+
+/// What llama-bench does not give: a score, and figures of a task.
+fn add_figures_of_an_eval(machine: &Machine) {
+    let path = format!("root/var/lib/halo/{FLAGGED}/manifest.json");
+    let mut manifest: Value = serde_json::from_str(&machine.read(&path)).unwrap();
+    let summary = manifest["summary"].as_array_mut().unwrap();
+    for (metric, unit, mean) in
+        [("accuracy", "", 0.8), ("duration", "s", 600.0), ("joules_per_token", "J", 1.5)]
+    {
+        summary.push(json!({
+            "task": "gsm8k",
+            "case": "",
+            "metric": metric,
+            "unit": unit,
+            "mean": mean,
+        }));
+    }
+    machine.write(&path, manifest.to_string());
 }
 
 type Values = BTreeMap<String, String>;
