@@ -304,8 +304,10 @@ impl Recording {
         let limits = Limits { above: required.abort_above, after: required.timeout };
         let has_limit =
             limits.above.is_some() || limits.after.is_some() || request.server_timeout.is_some();
-        let guard =
-            has_limit.then(|| Arc::new(Guard::new(limits, Arc::clone(&journal), running.clone())));
+        let is_eval = request.server_timeout.is_some();
+        let signal = if is_eval { foreground::INTERRUPT } else { foreground::END };
+        let guard = || Arc::new(Guard::new(limits, signal, Arc::clone(&journal), running.clone()));
+        let guard = has_limit.then(guard);
         let work = request.server_timeout.map(|_| Arc::new(Work::default()));
         let (its_watcher, its_guard, its_work) = (watcher.clone(), guard.clone(), work.clone());
         let see = move |snapshot: &Snapshot| {

@@ -65,10 +65,13 @@ impl Running {
 /// The signal that asks a command to end.
 pub const END: i32 = SIGTERM;
 
-/// Asks the command to end as `kill` does that somebody sends to halo: the signal is passed on.
-pub fn ask_to_end() {
+/// The signal of Ctrl-C, at which evals write down what they have.
+pub const INTERRUPT: i32 = SIGINT;
+
+/// Asks the command to end, as somebody does who sends this signal to halo: it is passed on.
+pub fn ask_to_end(signal: i32) {
     // It fails for signals alone that do not exist.
-    let _ = signal_hook::low_level::raise(END);
+    let _ = signal_hook::low_level::raise(signal);
 }
 
 /// A change in the command's life, told while it runs.

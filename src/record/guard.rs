@@ -36,6 +36,8 @@ pub(super) struct Limits {
 /// Watches the machine while a command runs.
 pub(super) struct Guard {
     limits: Limits,
+    /// The signal that asks the command to end.
+    signal: i32,
     journal: Arc<Journal>,
     /// The command, once it runs.
     running: Running,
@@ -69,8 +71,13 @@ impl fmt::Debug for Guard {
 }
 
 impl Guard {
-    pub(super) fn new(limits: Limits, journal: Arc<Journal>, running: Running) -> Self {
-        Self { limits, journal, running, state: Mutex::default() }
+    pub(super) fn new(
+        limits: Limits,
+        signal: i32,
+        journal: Arc<Journal>,
+        running: Running,
+    ) -> Self {
+        Self { limits, signal, journal, running, state: Mutex::default() }
     }
 
     /// The command begins.
@@ -138,7 +145,7 @@ impl Guard {
         state.abort = Some(Abort { reason: reason.clone(), at: Instant::now(), is_killed: false });
         drop(state);
         self.journal.mark(ABORTED, attributes.into_iter().chain([(REASON, reason)]));
-        foreground::ask_to_end();
+        foreground::ask_to_end(self.signal);
     }
 
     /// The command has ended: nothing is to be done any more. Says why it was ended, where it was,

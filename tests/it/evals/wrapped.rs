@@ -96,7 +96,7 @@ fn an_eval_whose_server_is_gone_is_ended_and_has_failed() {
         run.files.iter().any(|file| file.path.ends_with(".raw.jsonl")),
         "what was done is kept"
     );
-    assert_eq!(output.status.signal(), Some(15));
+    assert_eq!(output.status.signal(), Some(2));
 }
 
 #[test]
