@@ -35,6 +35,24 @@ pub struct Score {
     pub is_partial: bool,
 }
 
+impl Score {
+    /// A value of which nothing more is known.
+    pub fn of(task: &str, metric: impl Into<String>, value: f64, samples: u64) -> Self {
+        Self {
+            task: task.to_owned(),
+            metric: metric.into(),
+            value,
+            samples,
+            solved: None,
+            standard_error: None,
+            low: None,
+            high: None,
+            joules_per_solved: None,
+            is_partial: false,
+        }
+    }
+}
+
 /// How much of an eval was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completion {

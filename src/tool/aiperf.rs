@@ -125,12 +125,8 @@ fn read_figures(file: &OutputFile, parsed: &mut Parsed) -> Result<(), ParseError
 }
 
 fn read_requests(file: &OutputFile, parsed: &mut Parsed) -> Result<(), ParseError> {
-    let text = String::from_utf8_lossy(&file.bytes);
-    for (index, line) in text.split_inclusive('\n').enumerate() {
-        // A line that has no end was cut.
-        let Some(line) = line.strip_suffix('\n') else { break };
-        let place = format!("{} line {}", file.path, index + 1);
-        let value = document::parse(&place, line.as_bytes())?;
+    for (index, line) in document::lines(file).enumerate() {
+        let (place, value) = line?;
         let node = Node::at(&place, &value);
         let request = node.get("metadata")?;
         let attributes = |more: &[(&str, &str)]| {

@@ -44,11 +44,7 @@ impl Tool for BigCodeBench {
     }
 
     fn server(&self, command: &CommandLine<'_>) -> Option<String> {
-        if let Some(url) = words::value(command.argv, &["--base-url"]) {
-            return Some(url.to_owned());
-        }
-        let is_client = words::value(command.argv, &["--backend"]) == Some("openai");
-        is_client.then(|| (command.variable)("OPENAI_BASE_URL")?.into_string().ok()).flatten()
+        words::server_of_backend(command)
     }
 
     fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError> {

@@ -30,6 +30,20 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Result<Value, ParseError> {
     }
 }
 
+/// The documents of a file that has one a line, with their places. A line that has no end was cut, and
+/// is passed over.
+pub(super) fn lines(
+    file: &OutputFile,
+) -> impl Iterator<Item = Result<(String, Value), ParseError>> + '_ {
+    let whole = |line: &'_ [u8]| line.ends_with(b"\n") && !line.trim_ascii().is_empty();
+    let lines = file.bytes.split_inclusive(|byte| *byte == b'\n').enumerate();
+    lines.filter(move |(_, line)| whole(line)).map(|(index, line)| {
+        let place = format!("{} line {}", file.path, index + 1);
+        let value = parse(&place, line)?;
+        Ok((place, value))
+    })
+}
+
 /// The same text with null for the numbers of Python that are none; texts in quotes stay.
 fn without_nan(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());

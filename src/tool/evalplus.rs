@@ -52,11 +52,7 @@ impl Tool for EvalPlus {
     }
 
     fn server(&self, command: &CommandLine<'_>) -> Option<String> {
-        if let Some(url) = words::value(command.argv, &["--base-url"]) {
-            return Some(url.to_owned());
-        }
-        let is_client = words::value(command.argv, &["--backend"]) == Some("openai");
-        is_client.then(|| (command.variable)("OPENAI_BASE_URL")?.into_string().ok()).flatten()
+        words::server_of_backend(command)
     }
 
     fn phase(&self, line: &[u8]) -> Option<Phase> {

@@ -171,12 +171,8 @@ fn read_test(
 
 /// The events that say when requests begin and end. Each token has one too, which are too many.
 fn read_progress(file: &OutputFile, parsed: &mut Parsed) -> Result<(), ParseError> {
-    let text = String::from_utf8_lossy(&file.bytes);
-    for (index, line) in text.split_inclusive('\n').enumerate() {
-        // A line that has no end was cut.
-        let Some(line) = line.strip_suffix('\n') else { break };
-        let place = format!("{} line {}", file.path, index + 1);
-        let value = document::parse(&place, line.as_bytes())?;
+    for line in document::lines(file) {
+        let (place, value) = line?;
         let node = Node::at(&place, &value);
         let name = match node.get("type")?.text()? {
             "header" => {

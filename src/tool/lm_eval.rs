@@ -150,18 +150,8 @@ fn read_scores(
         } else {
             metric.to_owned()
         };
-        let score = Score {
-            task: task.to_owned(),
-            metric: name,
-            value,
-            samples: effective.unwrap_or(samples.len() as u64),
-            solved: None,
-            standard_error: error,
-            low: None,
-            high: None,
-            joules_per_solved: None,
-            is_partial: false,
-        };
+        let count = effective.unwrap_or(samples.len() as u64);
+        let score = Score { standard_error: error, ..Score::of(task, name, value, count) };
         // The scores of samples are those of the first metric.
         let is_of_samples = index == 0;
         read.push(if is_of_samples { scores::with_interval(score, samples) } else { score });

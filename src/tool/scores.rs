@@ -11,19 +11,7 @@ const CONFIDENCE: f64 = 0.95;
 /// The share of samples that were solved, each asked once or more: pass@1. None where no sample has
 /// a score of 0 or 1.
 pub(super) fn pass_at_1(task: &str, samples: &[EvalSample]) -> Option<Score> {
-    let score = Score {
-        task: task.to_owned(),
-        metric: "pass@1".to_owned(),
-        value: 0.0,
-        samples: 0,
-        solved: None,
-        standard_error: None,
-        low: None,
-        high: None,
-        joules_per_solved: None,
-        is_partial: false,
-    };
-    let score = counted(score, samples);
+    let score = counted(Score::of(task, "pass@1", 0.0, 0), samples);
     score.solved?;
     // A task that was asked more often counts no more than the others.
     let mut tasks: BTreeMap<&str, (f64, f64)> = BTreeMap::new();

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use super::CommandLine;
 use crate::command_line;
 
 /// The program that a command line runs in the end, and where it stands: `lm_eval`, also as
@@ -77,6 +78,16 @@ pub(super) fn has(argv: &[OsString], names: &[&str]) -> bool {
     let words = argv.iter().filter_map(|word| word.to_str());
     let mut options = words.map(|word| word.split_once('=').map_or(word, |(option, _)| option));
     options.any(|option| names.iter().any(|name| is_same(option, name)))
+}
+
+/// The server of a tool that names it with `--base-url`, and asks that of `OPENAI_BASE_URL` where its
+/// backend is `openai` and nothing is named.
+pub(super) fn server_of_backend(command: &CommandLine<'_>) -> Option<String> {
+    if let Some(url) = value(command.argv, &["--base-url"]) {
+        return Some(url.to_owned());
+    }
+    let is_client = value(command.argv, &["--backend"]) == Some("openai");
+    is_client.then(|| (command.variable)("OPENAI_BASE_URL")?.into_string().ok()).flatten()
 }
 
 /// The address in `--model_args model=m,base_url=http://...`.

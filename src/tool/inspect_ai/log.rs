@@ -199,22 +199,11 @@ fn read_scores(
             let error = value("stderr").filter(|_| metrics.len() == 2);
             let error =
                 error.or_else(|| value(&format!("{}_stderr", metric.trim_end_matches("_acc"))));
-            let score = Score {
-                task: task.to_owned(),
-                metric: if all.len() > 1 {
-                    format!("{name}/{metric}")
-                } else {
-                    (*metric).to_owned()
-                },
-                value: figure.number()?,
-                samples: count.unwrap_or(samples.len() as u64),
-                solved: None,
-                standard_error: error,
-                low: None,
-                high: None,
-                joules_per_solved: None,
-                is_partial: false,
-            };
+            let metric =
+                if all.len() > 1 { format!("{name}/{metric}") } else { (*metric).to_owned() };
+            let count = count.unwrap_or(samples.len() as u64);
+            let score = Score::of(task, metric, figure.number()?, count);
+            let score = Score { standard_error: error, ..score };
             // A second metric with the same value is about something else.
             let has_share = read.iter().any(|score: &Score| score.solved.is_some());
             read.push(if has_share { score } else { scores::with_interval(score, samples) });
