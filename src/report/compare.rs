@@ -8,7 +8,7 @@ use super::pareto::{self, Pareto};
 use super::terminal::{align_right, plain_table, trimmed};
 use crate::analyze::compare::gate::{Finding, Outcome};
 use crate::analyze::compare::{
-    Comparison, Difference, Figures, Judgement, Row, ScoreDifference, ScoreRow, SideRun,
+    Comparison, Difference, Figures, Judgement, Row, ScoreDifference, ScoreRow, SideRun, SideScore,
 };
 use crate::quantity::number;
 
@@ -102,40 +102,37 @@ pub(super) fn labels(comparison: &Comparison) -> Vec<String> {
     }
 }
 
-/// The columns of a table of scores, with these names of the sides.
-pub(super) fn score_columns(sides: &[String]) -> Vec<String> {
-    let mut columns = vec!["score".to_owned()];
-    for (index, side) in sides.iter().enumerate() {
-        columns.extend([side.clone(), format!("{side} s"), format!("{side} J")]);
-        if index > 0 {
-            columns.extend([format!("{side} against {}", sides[0]), "same samples".to_owned()]);
-            columns.push("is".to_owned());
-        }
-    }
-    columns
+/// The columns of a table of scores, where the first side has this name.
+pub(super) fn score_columns(first: &str) -> [String; 9] {
+    let against = format!("against {first}");
+    ["score", "of", "value", "95 % interval", "s", "J", &against, "same samples", "is"]
+        .map(str::to_owned)
 }
 
-/// A score in these columns: value with interval, time and energy of each side, and how it differs.
-pub(super) fn score_cells(row: &ScoreRow) -> Vec<String> {
+/// The columns of numbers among them.
+pub(super) const SCORE_NUMBERS: [usize; 3] = [2, 4, 5];
+
+/// A score in these columns, a row for each side that has it: value with interval, time and energy,
+/// and how it differs from that of the first.
+pub(super) fn score_rows(row: &ScoreRow, sides: &[String]) -> Vec<[String; 9]> {
     let optional = |value: Option<f64>| value.map(number).unwrap_or_default();
-    let mut cells = vec![format!("{} {}", row.task, row.metric)];
-    for (index, side) in row.scores.iter().enumerate() {
-        let side = side.as_ref();
-        cells.push(side.map_or_else(String::new, |side| {
-            format!("{:.3} {}", side.score.value, evals::interval(&side.score))
-                .trim_end()
-                .to_owned()
-        }));
-        cells.push(optional(side.and_then(|side| side.seconds)));
-        cells.push(optional(side.and_then(|side| side.joules)));
-        if let Some(difference) = index.checked_sub(1).map(|index| &row.differences[index]) {
-            cells.extend(match difference {
-                Some(difference) => score_difference(difference),
-                None => [String::new(), String::new(), String::new()],
-            });
-        }
-    }
-    cells
+    let of_side = |(index, side): (usize, &Option<SideScore>)| {
+        let side = side.as_ref()?;
+        let difference = index.checked_sub(1).and_then(|index| row.differences[index].as_ref());
+        let [points, pairs, judgement] = difference.map(score_difference).unwrap_or_default();
+        Some([
+            format!("{} {}", row.task, row.metric),
+            sides[index].clone(),
+            format!("{:.3}", side.score.value),
+            evals::interval(&side.score),
+            optional(side.seconds),
+            optional(side.joules),
+            points,
+            pairs,
+            judgement,
+        ])
+    };
+    row.scores.iter().enumerate().filter_map(of_side).collect()
 }
 
 fn score_difference(difference: &ScoreDifference) -> [String; 3] {
@@ -151,12 +148,14 @@ fn score_difference(difference: &ScoreDifference) -> [String; 3] {
 
 fn scores(comparison: &Comparison) -> String {
     let letters: Vec<String> = (0..comparison.sides.len()).map(letter).collect();
-    let columns = score_columns(&letters);
-    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-    let mut table = plain_table(&columns);
+    let columns = score_columns(&letters[0]);
+    let mut table = plain_table(&columns.each_ref().map(String::as_str));
     for row in &comparison.scores {
-        table.add_row(score_cells(row));
+        for cells in score_rows(row, &letters) {
+            table.add_row(cells);
+        }
     }
+    align_right(&mut table, &SCORE_NUMBERS);
     trimmed(&table)
 }
 

@@ -115,9 +115,9 @@ fn of_comparison(text: &mut String, comparison: &Comparison) {
     text.push('\n');
     let labels = compare::labels(comparison);
     if !comparison.scores.is_empty() {
-        let head = compare::score_columns(&labels);
-        let head: Vec<&str> = head.iter().map(String::as_str).collect();
-        table(text, &head, comparison.scores.iter().map(compare::score_cells));
+        let head = compare::score_columns(&labels[0]);
+        let rows = comparison.scores.iter().flat_map(|row| compare::score_rows(row, &labels));
+        table(text, &head.each_ref().map(String::as_str), rows.map(Vec::from));
     }
     let mut head = vec!["cell".to_owned(), "metric".to_owned()];
     for (index, label) in labels.iter().enumerate() {

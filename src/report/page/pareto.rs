@@ -8,7 +8,11 @@ use super::chart::{BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, plain, steps};
 use super::letter;
 use crate::quantity::number;
 
-/// What the axes span. Scores are shares, so theirs goes from 0 to 1 where none is beyond.
+/// Beyond this part of the width names stand to the left of their dots.
+const NAMES_TURN: f64 = 0.7;
+
+/// What the axes span. Scores are shares, so theirs goes from 0 to 1 where none is beyond, with room
+/// for a name above.
 struct Scale {
     most_cost: f64,
     most_score: f64,
@@ -28,7 +32,7 @@ impl Scale {
     }
 
     fn y(&self, score: f64) -> f64 {
-        HEIGHT - BOTTOM - score / self.most_score * (HEIGHT - TOP - BOTTOM)
+        HEIGHT - BOTTOM - score / (self.most_score * 1.15) * (HEIGHT - TOP - BOTTOM)
     }
 }
 
@@ -59,7 +63,7 @@ pub(super) fn figure(report: &Report, pareto: &Pareto, number_of: usize) -> Mark
                     text x=(LEFT - 6.0) y=(at(scale.y(value) + 4.0)) text-anchor="end" { (plain(value)) }
                 }
                 @for cost in steps(0.0, scale.most_cost, 8.0) {
-                    text x=(at(scale.x(cost))) y=(HEIGHT - 6.0) text-anchor="middle" { (plain(cost)) " " (pareto.unit) }
+                    text x=(at(scale.x(cost))) y=(HEIGHT - 6.0) text-anchor=(if scale.x(cost) > WIDTH - 2.0 * RIGHT { "end" } else { "middle" }) { (plain(cost)) " " (pareto.unit) }
                 }
                 path class="series l0" stroke-dasharray="none" d=(path.concat()) {}
                 @for one in &pareto.candidates {
@@ -69,7 +73,11 @@ pub(super) fn figure(report: &Report, pareto: &Pareto, number_of: usize) -> Mark
                     }
                     circle class=(if one.is_on_frontier { "dot on" } else { "dot" })
                         cx=(at(scale.x(one.cost))) cy=(at(scale.y(one.score))) r="5" {}
-                    text class="name" x=(at(scale.x(one.cost) + 9.0)) y=(at(scale.y(one.score) - 6.0)) {
+                    // Names on the line stand above it, others below: models of one family lie close.
+                    @let above = if one.is_on_frontier { -6.0 } else { 16.0 };
+                    @let is_left = scale.x(one.cost) < WIDTH * NAMES_TURN;
+                    text class="name" x=(at(scale.x(one.cost) + if is_left { 9.0 } else { -9.0 }))
+                        y=(at(scale.y(one.score) + above)) text-anchor=(if is_left { "start" } else { "end" }) {
                         (letter(report, one.run)) (one.model)
                     }
                 }

@@ -24,14 +24,14 @@ pub(super) fn scores(report: &Report) -> Markup {
                     thead { tr {
                         @if report.runs.len() > 1 { th scope="col" { "run" } }
                         @for (index, column) in SCORES.iter().enumerate() {
-                            th scope="col" class=(if NUMBERS.contains(&index) { "number" } else { "" }) { (column) }
+                            th scope="col" class=(number_class(&NUMBERS, index)) { (column) }
                         }
                     } }
                     tbody {
                         @for (index, run) in scored() { @for score in &run.manifest.scores { tr {
                             @if report.runs.len() > 1 { td { (letter(report, index)) } }
                             @for (index, text) in score_row(&run.manifest, score).iter().enumerate() {
-                                td class=(if NUMBERS.contains(&index) { "number" } else { "" }) { (text) }
+                                td class=(number_class(&NUMBERS, index)) { (text) }
                             }
                         } } }
                     }
@@ -43,6 +43,10 @@ pub(super) fn scores(report: &Report) -> Markup {
 
 /// The columns of scores that are numbers.
 const NUMBERS: [usize; 6] = [2, 4, 5, 6, 7, 8];
+
+fn number_class(numbers: &[usize], column: usize) -> &'static str {
+    if numbers.contains(&column) { "number" } else { "" }
+}
 
 /// The figures that the tools gave, and the joules per token beside them.
 pub(super) fn results(report: &Report) -> Markup {
@@ -156,11 +160,17 @@ pub(super) fn comparison(comparison: &Comparison) -> Markup {
                             "; + and - count the samples that only the other side, or only " (labels[0]) ", solved"
                         }
                         thead { tr {
-                            @for column in compare::score_columns(&labels) { th scope="col" { (column) } }
+                            @for (index, column) in compare::score_columns(&labels[0]).iter().enumerate() {
+                                th scope="col" class=(number_class(&compare::SCORE_NUMBERS, index)) { (column) }
+                            }
                         } }
-                        tbody { @for row in &comparison.scores { tr {
-                            @for cell in compare::score_cells(row) { td { (cell) } }
-                        } } }
+                        tbody { @for row in &comparison.scores {
+                            @for cells in compare::score_rows(row, &labels) { tr {
+                                @for (index, cell) in cells.iter().enumerate() {
+                                    td class=(number_class(&compare::SCORE_NUMBERS, index)) { (cell) }
+                                }
+                            } }
+                        } }
                     }
                 }
             }
