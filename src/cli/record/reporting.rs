@@ -15,7 +15,7 @@ The HTML is one file without scripts and without anything from elsewhere.";
 /// The flags of `halo-record report`.
 #[derive(Debug, Args)]
 pub(super) struct Reporting {
-    /// The runs, or words that mean one: a name, a part of it, a tag, latest
+    /// The runs: names, parts of them, tags, campaigns, latest; runs of one word are one side
     #[arg(required = true, value_name = "RUN")]
     pub(super) runs: Vec<String>,
     /// The format
