@@ -24,7 +24,7 @@ use crate::program::host_flags;
 const HOST: &str = "strix-halo-desktop-128g";
 
 /// How long anything may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An archive of a test.
 pub(crate) struct Archive {
