@@ -279,6 +279,9 @@ impl Recording {
         if request.endpoint.is_some() {
             manifest.command.directory = files.to_string_lossy().into_owned();
         }
+        let places = collect::places(&manifest.command);
+        let places = places.iter().map(|place| place.path.to_string_lossy().into_owned());
+        manifest.command.places = places.collect();
         directory.write_manifest(&manifest)?;
         // Before the first sample: reading a whole model is no idle machine.
         manifest.models = opening::models(request, prepared, &mut manifest.problems);

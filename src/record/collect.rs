@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 
 use crate::archive::RunDirectory;
-use crate::run::manifest::Manifest;
+use crate::run::manifest::{Command, Manifest};
 use crate::run::{OUTPUT_FILES, RAW};
 use crate::tool::{self, CommandLine, OutputFile, Place};
 
@@ -38,18 +38,18 @@ pub(super) fn collect(
     started: Timestamp,
     until: SystemTime,
 ) {
-    let argv: Vec<OsString> = manifest.command.executed.iter().map(OsString::from).collect();
-    let Some((tool, program)) = tool::recognize(&argv) else { return };
+    let places = places(&manifest.command);
+    if places.is_empty() {
+        return;
+    }
     let Ok(age) = Duration::try_from(started.duration_since(Timestamp::UNIX_EPOCH)) else { return };
     let span = (SystemTime::UNIX_EPOCH + age - COARSE, until);
-    let working = working_directory(&argv[..program], Path::new(&manifest.command.directory));
-    let variable = |name: &str| variable(&argv[..program], name);
-    let dotenv = |name: &str| dotenv(&working, name);
-    let command = CommandLine { argv: &argv, program, variable: &variable, dotenv: &dotenv };
     let target = directory(run);
     let mut collected = Collected::default();
-    for place in tool.places(&command) {
-        let from = working.join(&place.path);
+    for (index, place) in places.into_iter().enumerate() {
+        // Who recovers a run may have other variables than who recorded it.
+        let known = manifest.command.places.get(index).map(PathBuf::from);
+        let from = known.unwrap_or_else(|| place.path.clone());
         // What the tool was told to write here is here.
         if !from.starts_with(run.path()) {
             let archive = run.path().parent().unwrap_or(run.path());
@@ -73,6 +73,21 @@ pub(super) fn collect(
             manifest.problems.push(problem);
         }
     }
+}
+
+/// Where the tool of a command writes, as whole paths.
+pub(super) fn places(command: &Command) -> Vec<Place> {
+    let argv: Vec<OsString> = command.executed.iter().map(OsString::from).collect();
+    let Some((tool, program)) = tool::recognize(&argv) else { return Vec::new() };
+    let working = working_directory(&argv[..program], Path::new(&command.directory));
+    let variable = |name: &str| variable(&argv[..program], name);
+    let dotenv = |name: &str| dotenv(&working, name);
+    let mut places =
+        tool.places(&CommandLine { argv: &argv, program, variable: &variable, dotenv: &dotenv });
+    for place in &mut places {
+        place.path = working.join(&place.path);
+    }
+    places
 }
 
 #[derive(Default)]

@@ -248,6 +248,9 @@ pub struct Command {
     pub executed: Vec<String>,
     /// Where.
     pub directory: String,
+    /// The files and directories into which its tool writes, as whole paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<String>,
     /// When it was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<Timestamp>,

@@ -102,8 +102,10 @@ fn an_eval_whose_server_is_gone_is_ended_and_has_failed() {
 #[test]
 fn a_killed_recorder_loses_no_files_of_the_tool() {
     let bench = Bench::new();
-    bench.tool("inspect", "inspect-ai/eval", "touch written; while :; do sleep 0.05; done");
-    let mut child = bench.eval(INSPECT).spawn().unwrap();
+    let script = "mv logs elsewhere; touch written; while :; do sleep 0.05; done";
+    bench.tool("inspect", "inspect-ai/eval", script);
+    // Whoever recovers it has not this variable.
+    let mut child = bench.eval(INSPECT).env("INSPECT_LOG_DIR", "elsewhere").spawn().unwrap();
     wait_until("the tool has written its log", || bench.path().join("written").exists());
     child.kill().unwrap();
     child.wait().unwrap();

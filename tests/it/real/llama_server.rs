@@ -29,8 +29,9 @@ fn builds() -> Vec<PathBuf> {
     let mut builds: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     builds.retain(|path| path.is_dir());
     let number = |path: &PathBuf| {
+        // A directory is named after the wheel's version: year, month, build.
         let name = path.file_name().unwrap().to_str().unwrap();
-        name.rsplit('.').next().unwrap().parse::<u32>().unwrap()
+        name.split('.').nth(2).unwrap().parse::<u32>().unwrap()
     };
     builds.sort_by_key(number);
     assert_eq!(builds.len(), 3, "{builds:?}");
