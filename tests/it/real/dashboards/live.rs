@@ -63,7 +63,7 @@ impl Scene {
         let machine = Machine::copy(path);
         machine.write("proc/sys/vm/swappiness", "1\n");
         // The runs of another machine, with results, tags and verdicts.
-        let runs = hosts().join("strix-halo-desktop-128g/root/var/lib/halo");
+        let runs = hosts().join("strix-halo-desktop-128g").join("root/var/lib/halo");
         fs::create_dir_all(machine.0.join("root/var/lib")).unwrap();
         let copied =
             output(Command::new("cp").arg("-r").arg(runs).arg(machine.0.join("root/var/lib")));
