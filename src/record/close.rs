@@ -193,9 +193,9 @@ pub(super) fn read_output(run: &RunDirectory, manifest: &mut Manifest) -> Output
     let parsed = match read {
         Err(error) => Err(error.to_string()),
         Ok(((stdout, stderr), (files, left_out))) => {
-            let known = std::mem::take(&mut manifest.problems);
-            let new = left_out.into_iter().filter(|problem| !known.contains(problem));
-            manifest.problems = known.iter().cloned().chain(new).collect();
+            for problem in left_out {
+                manifest.add_problem(problem);
+            }
             let (stdout, stderr) = (&stdout, &stderr);
             let outputs = Outputs { argv: &argv, program, stdout, stderr, files: &files };
             match catch_unwind(AssertUnwindSafe(|| tool.parse(&outputs))) {
@@ -243,9 +243,7 @@ fn take_results(manifest: &mut Manifest, parsed: Parsed) -> Output {
     manifest.completion = parsed.completion;
     manifest.failure = manifest.failure.take().or(parsed.failure);
     for problem in parsed.problems {
-        if !manifest.problems.contains(&problem) {
-            manifest.problems.push(problem);
-        }
+        manifest.add_problem(problem);
     }
     if let Some(name) = parsed.model.filter(|_| manifest.models.is_empty()) {
         manifest.models.push(model::served(&name));

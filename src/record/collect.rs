@@ -69,9 +69,7 @@ pub(super) fn collect(
         ));
     }
     for problem in collected.problems {
-        if !manifest.problems.contains(&problem) {
-            manifest.problems.push(problem);
-        }
+        manifest.add_problem(problem);
     }
 }
 
@@ -148,7 +146,7 @@ fn files_of(place: &Place, from: &Path, archive: &Path) -> Vec<(PathBuf, PathBuf
 fn working_directory(before: &[OsString], from: &Path) -> PathBuf {
     let words: Vec<&str> = before.iter().filter_map(|word| word.to_str()).collect();
     let named = words.iter().enumerate().rev().find_map(|(index, word)| match *word {
-        "-C" | "--chdir" | "-D" => words.get(index + 1).copied(),
+        "-C" | "--chdir" => words.get(index + 1).copied(),
         word => word.strip_prefix("--chdir="),
     });
     named.map_or_else(|| from.to_owned(), |named| from.join(named))

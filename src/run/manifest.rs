@@ -107,6 +107,13 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// Adds what is to be known of the run, once.
+    pub fn add_problem(&mut self, problem: String) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
     /// What is known of every run when it begins; all else is unknown yet.
     pub fn begin(
         id: String,

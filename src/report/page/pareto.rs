@@ -74,10 +74,10 @@ pub(super) fn figure(report: &Report, pareto: &Pareto, number_of: usize) -> Mark
                     circle class=(if one.is_on_frontier { "dot on" } else { "dot" })
                         cx=(at(scale.x(one.cost))) cy=(at(scale.y(one.score))) r="5" {}
                     // Names on the line stand above it, others below: models of one family lie close.
-                    @let above = if one.is_on_frontier { -6.0 } else { 16.0 };
+                    @let offset = if one.is_on_frontier { -6.0 } else { 16.0 };
                     @let is_left = scale.x(one.cost) < WIDTH * NAMES_TURN;
                     text class="name" x=(at(scale.x(one.cost) + if is_left { 9.0 } else { -9.0 }))
-                        y=(at(scale.y(one.score) + above)) text-anchor=(if is_left { "start" } else { "end" }) {
+                        y=(at(scale.y(one.score) + offset)) text-anchor=(if is_left { "start" } else { "end" }) {
                         (letter(report, one.run)) (one.model)
                     }
                 }
