@@ -24,7 +24,7 @@ use crate::program::host_flags;
 const HOST: &str = "strix-halo-desktop-128g";
 
 /// How long anything may take before a test gives up.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An archive of a test.
 pub(crate) struct Archive {
@@ -122,9 +122,13 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 }
 
 pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    wait_at_most(PATIENCE, what, is_so);
+}
+
+pub(crate) fn wait_at_most(limit: Duration, what: &str, is_so: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_so() {
-        assert!(began.elapsed() < PATIENCE, "not after {PATIENCE:?}: {what}");
+        assert!(began.elapsed() < limit, "not after {limit:?}: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
