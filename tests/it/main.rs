@@ -11,6 +11,8 @@ mod campaign;
 mod capture;
 #[cfg(feature = "real-tests")]
 mod captures;
+#[cfg(feature = "real-tests")]
+mod cases;
 mod catalogue;
 mod cli;
 mod compare;
