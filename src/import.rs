@@ -15,7 +15,7 @@ use crate::hash::sha256;
 use crate::record::{Refusal, plain, recover};
 use crate::run::RAW;
 use crate::run::manifest::{Kind, Manifest, Model, Origin, State, Tags, Tool};
-use crate::tool::llama_bench::{self, Imported};
+use crate::tool::{self, Imported, ImportedModel};
 
 pub mod toolkit;
 
@@ -110,12 +110,12 @@ fn known_hashes(archive: &Archive) -> Result<Vec<(String, String)>, ArchiveError
     Ok(imported.collect())
 }
 
-/// A file of llama-bench, or a log of the toolkit.
+/// A file of llama-bench and what is like it, or a log of the toolkit.
 fn file(path: &Path) -> Result<Draft, String> {
     let bytes = contents(path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let log = LogName::of(&name);
-    let imported = llama_bench::import(&bytes).map_err(|error| error.to_string())?;
+    let imported = tool::import(&bytes).map_err(|error| error.to_string())?;
     if imported.parsed.rows.is_empty() && log.is_none() {
         return Err("holds no results of llama-bench: expected its jsonl, json, csv, md or sql, or a log of the toolkit".to_owned());
     }
@@ -187,24 +187,29 @@ fn draft(
         Some(time) => (time, "test_time"),
         None => (modified(path)?, "the file's time of modification"),
     };
-    let model = log.map(|log| log.model.clone()).or(imported.model);
-    let model = model.map(|name| Model {
-        name,
-        file: imported.model_file.unwrap_or_default(),
+    let mut models = imported.models;
+    // The name of a log tells its model better than the table in it.
+    if let Some(log) = log {
+        let file = models.into_iter().next().and_then(|model| model.file);
+        models = vec![ImportedModel { name: log.model.clone(), file }];
+    }
+    let model = |model: ImportedModel| Model {
+        name: model.name,
+        file: model.file.unwrap_or_default(),
         bytes: None,
         sha256: None,
         metadata: std::collections::BTreeMap::new(),
-    });
+    };
     let mut manifest = Manifest {
         tags: log.map(LogName::tags).unwrap_or_default(),
-        models: model.into_iter().collect(),
+        models: models.into_iter().map(model).collect(),
         ..Manifest::begin(
             uuid::Uuid::now_v7().to_string(),
             Kind::Benchmark,
             Origin::Imported,
             State::Complete,
             started,
-            Tool { name: "llama-bench".to_owned(), version: None },
+            Tool { name: imported.tool.to_owned(), version: None },
         )
     };
     let facts = &mut manifest.environment_at_start.facts;

@@ -20,16 +20,20 @@ pub mod clpeak;
 mod document;
 pub mod evalplus;
 pub mod inspect_ai;
+pub mod llama_batched_bench;
 pub mod llama_bench;
 pub mod llama_benchy;
 pub mod lm_eval;
 mod scores;
+mod text;
 pub mod vllm_bench;
 pub mod words;
 
 /// Every tool.
 pub static TOOLS: &[&dyn Tool] = &[
     &llama_bench::LlamaBench,
+    &llama_batched_bench::LlamaBatchedBench,
+    &llama_batched_bench::LlamaSweepBench,
     &inspect_ai::InspectAi,
     &evalplus::EvalPlus,
     &bigcodebench::BigCodeBench,
@@ -158,7 +162,7 @@ pub struct Plan {
     pub argv: Vec<OsString>,
     /// Where in it the tool's program stands.
     pub program: usize,
-    /// Lines of standard error that are for halo and not for the screen, by their beginnings, as
+    /// Lines of either output that are for halo and not for the screen, by their beginnings, as
     /// `{"build_commit"`. They are archived all the same.
     pub hidden: Vec<&'static str>,
     /// What was added, for the user: one sentence each.
@@ -245,6 +249,44 @@ pub struct ParseError {
 /// The tool that a command line runs, and where in it its program stands.
 pub fn recognize(argv: &[OsString]) -> Option<(&'static dyn Tool, usize)> {
     TOOLS.iter().find_map(|tool| tool.recognizes(argv).map(|program| (*tool, program)))
+}
+
+/// Reads a file of somebody, whose command line nobody knows: that of llama-bench, or of what else of
+/// llama.cpp measures speeds.
+///
+/// # Errors
+///
+/// Where results are in it and none can be understood.
+pub fn import(bytes: &[u8]) -> Result<Imported, ParseError> {
+    let imported = llama_bench::import(bytes)?;
+    if imported.parsed.rows.is_empty()
+        && let Some(other) = llama_batched_bench::import(bytes)
+    {
+        return Ok(other);
+    }
+    Ok(imported)
+}
+
+/// What a file says that is imported.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Imported {
+    /// The tool that printed it.
+    pub tool: &'static str,
+    /// The results.
+    pub parsed: Parsed,
+    /// When the first test began, where the format says so.
+    pub started: Option<Timestamp>,
+    /// The models, each once.
+    pub models: Vec<ImportedModel>,
+}
+
+/// A model that a file has results of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedModel {
+    /// Its name, as its file is called or the table says.
+    pub name: String,
+    /// Its file, where the format says so.
+    pub file: Option<String>,
 }
 
 /// The parameters of a case.

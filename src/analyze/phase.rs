@@ -105,7 +105,11 @@ pub fn measured(events: &[Event], cases: &[Case], command: Window) -> Vec<Phase>
             _ => continue,
         };
         let number = |name: &str| event.attributes.get(name)?.parse::<u32>().ok();
+        // Where a command ran the tool more than once, the numbers begin anew, and a number says no
+        // longer which case it is.
+        let begins_anew = number("tests").is_some_and(|tests| (tests as usize) < cases.len());
         let Some(case) = number("test")
+            .filter(|_| !begins_anew)
             .and_then(|test| usize::try_from(test).ok()?.checked_sub(1))
             .and_then(|index| cases.get(index))
         else {
@@ -122,4 +126,36 @@ pub fn measured(events: &[Event], cases: &[Case], command: Window) -> Vec<Phase>
         });
     }
     phases
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Case, Event, Window, measured};
+
+    #[test]
+    fn numbers_that_begin_anew_are_no_cases() {
+        let event = |at: i64, test: &str| Event {
+            at,
+            by: "tool".to_owned(),
+            name: "prompt".to_owned(),
+            attributes: [("test", test), ("tests", "2")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+        };
+        let case = |name: &str| Case {
+            task: "llama-bench".to_owned(),
+            case: name.to_owned(),
+            parameters: [("n_prompt".to_owned(), 512.into())].into(),
+        };
+        let command = Window { from: 0, to: 9 };
+        let cases = ["pp512", "pp1024", "pp512 #2", "pp1024 #2"].map(case);
+        let once = [event(1, "1"), event(2, "2")];
+        let phases = measured(&once, &cases[..2], command);
+        let named: Vec<&str> = phases.iter().map(|phase| phase.case.as_str()).collect();
+        assert_eq!(named, ["pp512", "pp1024"]);
+        // A command that ended early has fewer cases than tests.
+        assert_eq!(measured(&once[..1], &cases[..1], command).len(), 1);
+        let twice = [&once[..], &[event(3, "1"), event(4, "2")]].concat();
+        assert_eq!(measured(&twice, &cases, command), []);
+    }
 }

@@ -53,9 +53,10 @@ Examples:
   halo-record import results.jsonl --tag before
   halo-record import data/benchmarks/*/
 
-Each file is a run, and each folder of the toolkit a campaign with a run for each log; a log that
-failed is a run that failed, with its reason. A file is imported once. What it does not say, as the
-machine and the command line, stays unknown.";
+A file may hold several tables or documents, in several formats and with other text around them. Each
+file is a run, and each folder of the toolkit a campaign with a run for each log; a log that failed is
+a run that failed, with its reason. A file is imported once. What it does not say, as the machine and
+the command line, stays unknown.";
 
 const BUNDLE_HELP: &str = "\
 Examples:
@@ -252,7 +253,8 @@ enum Subcommands {
     /// Take results that others made into the archive, without samples
     #[command(after_help = IMPORT_HELP)]
     Import {
-        /// Files of llama-bench (jsonl, json, csv, md, sql), logs or folders of the toolkit
+        /// Files of llama-bench (jsonl, json, csv, md, sql) or llama-batched-bench, logs or folders of
+        /// the toolkit
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
         /// A name, or a key with a value; may be given several times

@@ -267,9 +267,8 @@ fn spawn(task: Task<'_>, terminal: Option<&mut Terminal>) -> io::Result<(Pid, Te
         let (reader, writer) = pipe()?;
         (command.stdout(writer).stderr(stderr_of_command).spawn()?, reader)
     };
-    let stdout_show = Show { hidden: Vec::new(), ..task.show.clone() };
+    let stdout = Stream::new("stdout", stdout, task.stdout, task.show.clone());
     let stderr = Stream::new("stderr", stderr, task.stderr, task.show);
-    let stdout = Stream::new("stdout", stdout, task.stdout, stdout_show);
     let tee = Tee::start(stdout, stderr)?;
     let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     Ok((id.ok_or(io::ErrorKind::InvalidData)?, tee))

@@ -26,7 +26,8 @@ pub type Watch = Arc<dyn Fn(&[u8]) + Send + Sync>;
 pub struct Show {
     /// Whether it is passed on to halo's own output.
     pub is_shown: bool,
-    /// Lines of standard error that begin so are not passed on.
+    /// Lines that begin so are not passed on. A container at a terminal brings what a program writes
+    /// to its standard error on standard output.
     pub hidden: Vec<&'static str>,
     /// Who is told the lines of both.
     pub watch: Watch,
@@ -53,6 +54,9 @@ pub(super) struct Stream {
     show: Show,
     /// The beginning of a line of which it cannot be told yet whether it is hidden.
     held: Vec<u8>,
+    /// The same without what moves the cursor or colours the terminal.
+    visible: Vec<u8>,
+    sequence: Sequence,
     position: Position,
     /// The line that is being printed.
     line: Vec<u8>,
@@ -69,6 +73,31 @@ enum Position {
     InHidden,
 }
 
+/// Where in a control sequence of a terminal a stream is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Sequence {
+    #[default]
+    Outside,
+    Escaped,
+    InParameters,
+}
+
+impl Sequence {
+    /// Whether a byte is part of a sequence, or goes back to the beginning of the line.
+    fn takes(&mut self, byte: u8) -> bool {
+        let (next, is_taken) = match (*self, byte) {
+            (Self::Outside, b'\x1b') => (Self::Escaped, true),
+            (Self::Outside, b'\r') => (Self::Outside, true),
+            (Self::Outside, _) => (Self::Outside, false),
+            (Self::Escaped, b'[') => (Self::InParameters, true),
+            (Self::InParameters, byte) if !(b'@'..=b'~').contains(&byte) => (*self, byte != b'\n'),
+            (Self::Escaped | Self::InParameters, byte) => (Self::Outside, byte != b'\n'),
+        };
+        *self = next;
+        is_taken
+    }
+}
+
 impl Stream {
     pub(super) fn new(name: &'static str, output: OwnedFd, copy: File, show: Show) -> Self {
         Self {
@@ -77,6 +106,8 @@ impl Stream {
             copy: Some(copy),
             show,
             held: Vec::new(),
+            visible: Vec::new(),
+            sequence: Sequence::default(),
             position: Position::Start,
             line: Vec::new(),
             carriage_return: false,
@@ -168,11 +199,15 @@ impl Stream {
             match self.position {
                 Position::Start => {
                     self.held.push(byte);
+                    if self.sequence.takes(byte) {
+                        continue;
+                    }
+                    self.visible.push(byte);
                     let hidden = || self.show.hidden.iter().map(|begin| begin.as_bytes());
-                    if hidden().any(|begin| begin == self.held) {
+                    if hidden().any(|begin| begin == self.visible) {
                         self.held.clear();
                         self.position = Position::InHidden;
-                    } else if !hidden().any(|begin| begin.starts_with(&self.held)) {
+                    } else if !hidden().any(|begin| begin.starts_with(&self.visible)) {
                         shown.append(&mut self.held);
                         self.position = Position::InShown;
                     }
@@ -182,6 +217,8 @@ impl Stream {
             }
             if byte == b'\n' {
                 self.position = Position::Start;
+                self.sequence = Sequence::Outside;
+                self.visible.clear();
             }
         }
         shown

@@ -20,7 +20,7 @@ use crate::process::foreground::{Ended, is_ending, signal_name};
 use crate::run::journal::Mark;
 use crate::run::manifest::{Command, Manifest, Origin, Results, State, Summary, Verdict};
 use crate::run::{EvalSample, RAW};
-use crate::tool::{self, Outputs, Parsed, Row, ToolMoment, llama_bench};
+use crate::tool::{self, Outputs, Parsed, Row, ToolMoment};
 
 /// More output than this is of no tool that halo knows.
 const LARGEST_OUTPUT: u64 = 64 * 1024 * 1024;
@@ -218,7 +218,7 @@ pub(super) fn read_output(run: &RunDirectory, manifest: &mut Manifest) -> Output
 fn read_imported(run: &RunDirectory, manifest: &mut Manifest) -> Output {
     let read = read(run, "stdout").map_err(|error| error.to_string());
     let imported = read.and_then(|bytes| {
-        catch_unwind(|| llama_bench::import(&bytes))
+        catch_unwind(|| tool::import(&bytes))
             .map_err(|_| "halo has a bug: the reader of imported files panicked".to_owned())?
             .map_err(|error| error.to_string())
     });

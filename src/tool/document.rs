@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 
 use super::{OutputFile, ParseError};
 
+/// How Python and printf write what is no number, the longer ones first.
+const NO_NUMBERS: [&str; 7] = ["-Infinity", "Infinity", "NaN", "-nan", "nan", "-inf", "inf"];
+
 /// A JSON value and where it stands.
 #[derive(Debug, Clone)]
 pub(super) struct Node<'a> {
@@ -44,13 +47,13 @@ pub(super) fn lines(
     })
 }
 
-/// The same text with null for the numbers of Python that are none; texts in quotes stay.
-fn without_nan(text: &str) -> String {
+/// The same text with null for the numbers of Python and of C that are none; texts in quotes stay.
+pub(super) fn without_nan(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let (mut in_text, mut is_escaped) = (false, false);
     let mut rest = text;
     while let Some(next) = rest.chars().next() {
-        let number = ["-Infinity", "Infinity", "NaN"].iter().find(|word| rest.starts_with(**word));
+        let number = NO_NUMBERS.iter().find(|word| rest.starts_with(**word));
         if let Some(number) = number.filter(|_| !in_text) {
             clean.push_str("null");
             rest = &rest[number.len()..];
@@ -149,6 +152,8 @@ mod tests {
         let text = br#"{"a": NaN, "b": "NaN \" -Infinity", "c": [-Infinity, 1]}"#;
         let value = parse("f", text).unwrap();
         assert_eq!(value.to_string(), r#"{"a":null,"b":"NaN \" -Infinity","c":[null,1]}"#);
+        let text = br#"{"a": -nan, "nan": [inf, -inf, nan]}"#;
+        assert_eq!(parse("f", text).unwrap().to_string(), r#"{"a":null,"nan":[null,null,null]}"#);
         assert!(
             parse("f", b"{\"a\": NaN").unwrap_err().to_string().starts_with("f: it is no JSON")
         );

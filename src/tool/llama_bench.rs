@@ -9,18 +9,19 @@ use std::path::PathBuf;
 use super::{Outputs, ParseError, Parsed, Phase, Plan, Tool};
 use crate::command_line;
 use arguments::{Arguments, Format};
-pub use import::{Imported, import};
+pub use import::import;
 use output::Output;
 
 mod arguments;
 mod csv;
-mod failure;
+pub(super) mod failure;
 mod import;
 mod json;
 mod label;
 mod markdown;
 mod output;
 mod phase;
+mod read;
 mod results;
 mod sql;
 
@@ -28,9 +29,11 @@ mod sql;
 #[derive(Debug)]
 pub struct LlamaBench;
 
+const NAME: &str = "llama-bench";
+
 impl Tool for LlamaBench {
     fn name(&self) -> &'static str {
-        "llama-bench"
+        NAME
     }
 
     fn recognizes(&self, argv: &[OsString]) -> Option<usize> {
@@ -112,19 +115,17 @@ impl Tool for LlamaBench {
 
     fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError> {
         let arguments = Arguments::of(outputs.argv, outputs.program);
-        let (format, output) = match arguments.best() {
-            (format, false) => (format, Output::new("raw/stdout", outputs.stdout)),
-            (format, true) => (format, Output::new("raw/stderr", outputs.stderr)),
-        };
-        let tests = match format {
-            Format::Json | Format::JsonLines => json::tests(&output)?,
-            Format::Csv => csv::tests(&output)?,
-            Format::Sql => sql::tests(&output)?,
-            Format::Markdown => markdown::tests(&output)?,
-        };
-        let mut parsed = results::parsed(&tests, &arguments)?;
+        let stdout = Output::new("raw/stdout", outputs.stdout);
+        let stderr = Output::new("raw/stderr", outputs.stderr);
+        let printed = if arguments.best().1 { [stderr, stdout] } else { [stdout, stderr] };
+        let tests = read::of_command(&printed)?;
+        let (mut parsed, errors) = results::parsed(&tests, &arguments);
+        if let Some(error) = errors.into_iter().next() {
+            return Err(error);
+        }
         if arguments.measures {
-            parsed.failure = failure::of(outputs.stderr, !parsed.rows.is_empty());
+            let says = printed.map(|output| output.text.into_owned()).join("\n");
+            parsed.failure = failure::of(NAME, &says, !parsed.rows.is_empty());
         }
         Ok(parsed)
     }

@@ -225,6 +225,7 @@ fn damaged_files_are_refused_with_their_place() {
     let archive = Archive::new();
     let directory = tempfile::tempdir().unwrap();
     let csv = fs::read_to_string(captured("csv")).unwrap();
+    let csv: String = csv.split_inclusive('\n').take(2).collect();
     let cases = [
         ("cut.csv", csv.replacen("\",\"", "\"", 3), "raw/stdout line 2"),
         ("no.jsonl", "{\"build_commit\": \"a\", \"n_prompt\": 1}\n".to_owned(), "n_gen is missing"),
@@ -242,6 +243,53 @@ fn damaged_files_are_refused_with_their_place() {
     assert!(archive.runs().is_empty());
 }
 
+#[test]
+fn what_a_file_holds_beside_its_results_is_told() {
+    let archive = Archive::new();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("two.csv");
+    let csv = fs::read_to_string(captured("csv")).unwrap();
+    fs::write(&path, csv.replacen("\",\"", "\"", 3)).unwrap();
+    let output = import(&archive, &[&path], &[]);
+    assert!(output.status.success());
+    let told = text(&output.stderr);
+    assert!(told.contains("raw/stdout line 2: ") && told.contains("values for"), "{told}");
+    let manifest = manifest(&archive.only_run());
+    assert_eq!((manifest.state, manifest.results), (State::Complete, Results::Parsed));
+    assert_eq!((manifest.cases.len(), manifest.problems.len()), (1, 1));
+    assert!(archive.print(&["reparse", "latest"]).contains("results parsed"));
+}
+
+#[test]
+fn tables_of_several_models_and_sequences_are_imported_as_what_they_are() {
+    let archive = Archive::new();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("both.jsonl");
+    let first = fs::read_to_string(captured("jsonl")).unwrap();
+    fs::write(&path, first.replace("models/tiny.gguf", "models/other.gguf") + &first).unwrap();
+    assert!(import(&archive, &[&path], &[]).status.success());
+    let about = manifest(&archive.only_run());
+    let models: Vec<&str> = about.models.iter().map(|model| model.name.as_str()).collect();
+    assert_eq!(models, ["other", "tiny"]);
+    assert!(about.cases.iter().all(|case| case.case.contains(" model=")), "{:?}", about.cases);
+
+    let archive = Archive::new();
+    let file = fixtures().join("tools/llama-batched-bench/md/stdout");
+    assert!(import(&archive, &[&file], &[]).status.success());
+    let run = archive.only_run();
+    let about = manifest(&run);
+    assert_eq!((about.tool.name.as_str(), about.state), ("llama-batched-bench", State::Complete));
+    let speeds: Vec<(&str, f64)> = about
+        .summary
+        .iter()
+        .filter(|figure| figure.metric == "tokens_per_second")
+        .map(|figure| (figure.case.as_str(), figure.mean))
+        .collect();
+    assert_eq!((speeds.len(), speeds[3]), (4, ("tg128 @ d512 B=8", 85.86)));
+    assert!(archive.print(&["reparse", "latest"]).contains("results parsed"));
+    assert_eq!(manifest(&run).cases, about.cases);
+}
+
 proptest! {
     #[test]
     fn any_name_is_read_or_is_none(name in "\\PC{0,80}") {
@@ -250,6 +298,6 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        let _ = halo::tool::llama_bench::import(&bytes);
+        let _ = halo::tool::import(&bytes);
     }
 }

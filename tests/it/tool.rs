@@ -3,7 +3,9 @@
 //! A case is `about.toml` (the command line, and where the output is from), `stdout`, `stderr`,
 //! `files/` with what the tool wrote, and `parsed.json`, which this test writes.
 
+mod documents;
 mod files;
+mod sequences;
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -301,7 +303,7 @@ fn the_program_is_found_behind_what_starts_it() {
         "echo llama-bench",
         "sh -c llama-bench",
         "llama-server -m llama-bench",
-        "llama-batched-bench",
+        "llama-imatrix",
         "my-llama-bench",
         "llama cli bench",
         "env A=b",

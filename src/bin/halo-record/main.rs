@@ -233,7 +233,8 @@ fn import(archive: &Archive, paths: &[PathBuf], tags: &Tags) -> anyhow::Result<E
     for draft in drafts {
         let (name, manifest) = import::write(archive, draft)?;
         print(&format!("{name}: {}, results {}\n", manifest.state, manifest.results))?;
-        for reason in manifest.failure.iter().chain(&manifest.unparsed) {
+        let reasons = manifest.failure.iter().chain(&manifest.unparsed);
+        for reason in reasons.chain(&manifest.problems) {
             tell(reason);
         }
     }

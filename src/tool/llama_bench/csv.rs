@@ -1,51 +1,80 @@
-//! `-o csv`: a line a test; every value is quoted.
+//! `-o csv`: a line a test; every value is quoted, unless another program wrote it again.
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::output::{Fields, Output, Test, typed};
-use crate::tool::ParseError;
+use super::output::{Fields, Found, Line, Output, typed};
 
-/// Reads the lines below the names of the columns.
-pub(super) fn tests(output: &Output<'_>) -> Result<Vec<Test>, ParseError> {
-    let is_head = |line: &str| line.split(',').any(|name| name == "avg_ts");
-    let Some((head, names)) = output.whole_lines().find(|(_, line)| is_head(line)) else {
-        return Ok(Vec::new());
-    };
-    let names: Vec<&str> = names.split(',').collect();
-    let below: usize = output.text.split_inclusive('\n').take(head).map(str::len).sum();
-    let below = &output.text.as_bytes()[below..];
+/// What stands between values: a spreadsheet may have written its own.
+const SEPARATORS: [char; 3] = [',', ';', '\t'];
 
-    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(below);
-    let mut record = ByteRecord::new();
-    let mut tests = Vec::new();
-    loop {
-        let start = reader.position().clone();
-        let line = head + usize::try_from(start.line()).unwrap_or(0);
-        match reader.read_byte_record(&mut record) {
-            Ok(true) => {}
-            Ok(false) => return Ok(tests),
-            Err(error) => return Err(output.error(line, error.to_string())),
+/// The names of the columns.
+struct Head {
+    separator: char,
+    names: Vec<String>,
+}
+
+/// Reads the lines below the names of the columns, which may stand there several times.
+pub(super) fn find(output: &Output<'_>) -> Found {
+    let mut found = Found::default();
+    let mut head: Option<Head> = None;
+    for line in output.lines() {
+        if let Some(another) = Head::of(line.text) {
+            head = Some(another).filter(|_| line.is_ended);
+        } else if let Some(head) = &head {
+            read(line, head, output, &mut found);
         }
-        let [begin, end] = [start.byte(), reader.position().byte()]
-            .map(|byte| usize::try_from(byte).unwrap_or(below.len()).min(below.len()));
-        let written = &below[begin..end];
-        // A number that was cut is a number, too.
-        if !written.ends_with(b"\n") && !written.ends_with(b"\r") {
-            return Ok(tests);
-        }
-        if !written.trim_ascii_start().starts_with(b"\"") {
-            continue;
-        }
-        if record.len() != names.len() {
-            let detail = format!("{} values for {} columns", record.len(), names.len());
-            return Err(output.error(line, detail));
-        }
-        let values = record.iter().map(String::from_utf8_lossy);
-        let fields: Fields = names
-            .iter()
-            .zip(values)
-            .map(|(name, value)| ((*name).to_owned(), typed(name, &value)))
-            .collect();
-        tests.push(output.test(line, fields));
     }
+    found
+}
+
+impl Head {
+    fn of(line: &str) -> Option<Self> {
+        SEPARATORS.into_iter().find_map(|separator| {
+            let names: Vec<String> =
+                line.split(separator).map(|name| name.trim_matches('"').to_owned()).collect();
+            names.iter().any(|name| name == "avg_ts").then_some(Self { separator, names })
+        })
+    }
+}
+
+fn read(line: Line<'_>, head: &Head, output: &Output<'_>, found: &mut Found) {
+    let is_quoted = line.text.trim_start().starts_with('"');
+    // What cannot be a test is what the program said meanwhile.
+    if !is_quoted && !line.text.contains(head.separator) {
+        return;
+    }
+    let separator = u8::try_from(head.separator).unwrap_or(b',');
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(separator)
+        .from_reader(line.text.as_bytes());
+    let mut record = ByteRecord::new();
+    if !matches!(reader.read_byte_record(&mut record), Ok(true)) {
+        return;
+    }
+    let is_whole = record.len() == head.names.len();
+    // A number that was cut is a number, too.
+    let has_end = line.is_ended || is_whole && is_quoted && line.text.ends_with('"');
+    if !has_end {
+        found.cut = Some(output.cut(line.number));
+        return;
+    }
+    if !is_whole {
+        if is_quoted {
+            let detail = format!("{} values for {} columns", record.len(), head.names.len());
+            found.damages.push(output.error(line.number, detail));
+        }
+        return;
+    }
+    let values = record.iter().map(String::from_utf8_lossy);
+    let fields: Fields = head
+        .names
+        .iter()
+        .zip(values)
+        // An index of rows has no name.
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, value)| (name.clone(), typed(name, &value)))
+        .collect();
+    found.tests.push(output.test(line.number, fields));
 }

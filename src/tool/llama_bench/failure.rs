@@ -17,15 +17,14 @@ const FATAL: [(&str, &str); 6] = [
 const MEMORY: [&str; 4] =
     ["ErrorOutOfDeviceMemory", "ErrorOutOfHostMemory", "out of memory", "failed to allocate"];
 
-/// Why a run failed that printed results or did not.
-pub(super) fn of(stderr: &[u8], has_results: bool) -> Option<String> {
-    let text = String::from_utf8_lossy(stderr);
+/// Why a run of a program failed that printed results or did not, by all that it said.
+pub(in crate::tool) fn of(program: &str, text: &str, has_results: bool) -> Option<String> {
     let lines = || text.lines().map(str::trim);
     let fatal = FATAL.iter().find_map(|(sign, cause)| {
         lines().find(|line| line.contains(sign)).map(|line| (*cause, line))
     });
     if has_results {
-        return fatal.map(|(cause, line)| format!("llama-bench broke off, {cause}: {line}"));
+        return fatal.map(|(cause, line)| format!("{program} broke off, {cause}: {line}"));
     }
     let memory = || {
         let line = lines().find(|line| MEMORY.iter().any(|sign| line.contains(sign)))?;
@@ -33,27 +32,26 @@ pub(super) fn of(stderr: &[u8], has_results: bool) -> Option<String> {
     };
     let says = || lines().rfind(|line| line.contains("error:")).map(|line| ("it said", line));
     Some(match fatal.or_else(memory).or_else(says) {
-        Some((cause, line)) => format!("llama-bench printed no result; {cause}: {line}"),
-        None => "llama-bench printed no result".to_owned(),
+        Some((cause, line)) => format!("{program} printed no result; {cause}: {line}"),
+        None => format!("{program} printed no result"),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::of;
-
     #[test]
     fn a_cause_is_found_whatever_else_is_printed() {
         let lost = "vk::Queue::submit: ErrorDeviceLost";
         let text = format!("load\n{lost}\nmain: error: x\n");
         let none = "llama-bench printed no result; the GPU was lost: ";
-        assert_eq!(of(text.as_bytes(), false), Some(format!("{none}{lost}")));
+        let of = |text: &str, has_results| super::of("llama-bench", text, has_results);
+        assert_eq!(of(&text, false), Some(format!("{none}{lost}")));
         let some = "llama-bench broke off, the GPU was lost: ";
-        assert_eq!(of(text.as_bytes(), true), Some(format!("{some}{lost}")));
-        let memory = b"ggml_vulkan: Device memory allocation failed: ErrorOutOfDeviceMemory";
+        assert_eq!(of(&text, true), Some(format!("{some}{lost}")));
+        let memory = "ggml_vulkan: Device memory allocation failed: ErrorOutOfDeviceMemory";
         assert!(of(memory, false).is_some_and(|why| why.contains("memory did not suffice")));
         assert_eq!(of(memory, true), None, "another test may have had enough");
-        assert_eq!(of(b"", true), None);
-        assert_eq!(of(b"", false).as_deref(), Some("llama-bench printed no result"));
+        assert_eq!(of("", true), None);
+        assert_eq!(of("", false).as_deref(), Some("llama-bench printed no result"));
     }
 }

@@ -2,86 +2,73 @@
 
 use std::path::Path;
 
-use jiff::Timestamp;
 use serde_json::Value;
 
-use super::arguments::{Arguments, Format};
+use super::arguments::Arguments;
 use super::output::{Output, Test};
-use super::{csv, failure, json, markdown, results, sql};
-use crate::tool::{ParseError, Parsed};
+use super::{NAME, failure, json, markdown, read, results};
+use crate::tool::{Imported, ImportedModel, ParseError};
 
 /// What the toolkit appends to a log of a run that failed.
 const FAILED: &str = "FAILED";
 
-/// What a file says.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Imported {
-    /// The results.
-    pub parsed: Parsed,
-    /// When the first test began, where the format says so.
-    pub started: Option<Timestamp>,
-    /// The model's name, as its file is called or the table says.
-    pub model: Option<String>,
-    /// The model's file, where the format says so.
-    pub model_file: Option<String>,
-}
-
-/// Reads a file of llama-bench, a log in which its table stands, or the toolkit's `summary.json`.
+/// Reads a file of llama-bench, a text in which its tables or documents stand, one or several and in
+/// one or several formats, or the toolkit's `summary.json`.
 ///
 /// # Errors
 ///
-/// Where its format is told by its content, and the content is damaged.
+/// Where tests are in it and none can be understood.
 pub fn import(bytes: &[u8]) -> Result<Imported, ParseError> {
     let output = Output::new("raw/stdout", bytes);
     let text = output.text.trim_start();
     let is_summary = text.starts_with('{') && !text.starts_with(json::BEGIN);
     let summary =
         is_summary.then(|| serde_json::from_str(text).ok().as_ref().and_then(summary)).flatten();
-    let mut tests = match (summary, format(text)) {
-        (Some(tests), _) => tests,
-        (None, Some(Format::Csv)) => csv::tests(&output)?,
-        (None, Some(Format::Sql)) => sql::tests(&output)?,
-        (None, Some(Format::Json | Format::JsonLines)) => json::tests(&output)?,
-        (None, Some(Format::Markdown)) => markdown::tests(&output)?,
-        (None, None) => Vec::new(),
+    let (mut tests, mut problems) = match summary {
+        Some(tests) => (tests, Vec::new()),
+        None => read::of_file(&output),
     };
     for test in &mut tests {
         // Nobody knows whether it was measured once, and then 0 would be a perfect measurement.
         test.fields
             .retain(|name, value| !name.starts_with("stddev_") || value.as_f64() != Some(0.0));
     }
-    let mut parsed = results::parsed(&tests, &Arguments::of(&[], 0))?;
+    let (mut parsed, errors) = results::parsed(&tests, &Arguments::of(&[], 0));
+    problems.extend(errors);
+    if parsed.rows.is_empty() && !problems.is_empty() {
+        return Err(problems.remove(0));
+    }
+    parsed.problems.extend(problems.iter().map(ToString::to_string));
     let has_failed = output.text.lines().any(|line| line.trim() == FAILED);
-    let why = failure::of(bytes, !parsed.rows.is_empty());
+    let why = failure::of(NAME, &output.text, !parsed.rows.is_empty());
     parsed.failure = match why {
         None if has_failed => Some("the toolkit noted that it failed".to_owned()),
         why => why,
     };
-    let text = |name: &str| tests.first()?.fields.get(name)?.as_str().map(str::to_owned);
-    let model_file = text("model_filename");
-    let stem =
-        |file: &String| Path::new(file).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    Ok(Imported {
-        started: text("test_time").and_then(|time| time.parse().ok()),
-        model: model_file.as_ref().and_then(stem).or_else(|| text("model_type")),
-        model_file,
-        parsed,
-    })
+    let times = tests.iter().filter_map(|test| text_of(test, "test_time")?.parse().ok());
+    Ok(Imported { tool: NAME, started: times.min(), models: models(&tests), parsed })
 }
 
-/// The format of a file, by what stands in it. A log has other lines around the table.
-fn format(text: &str) -> Option<Format> {
-    if text.starts_with("build_commit,") {
-        Some(Format::Csv)
-    } else if text.contains("INSERT INTO") {
-        Some(Format::Sql)
-    } else if text.contains(json::BEGIN) || text.starts_with('[') || text.starts_with('{') {
-        Some(Format::Json)
-    } else if text.lines().any(|line| line.trim_start().starts_with('|')) {
-        Some(Format::Markdown)
-    } else {
-        None
+fn text_of<'a>(test: &'a Test, name: &str) -> Option<&'a str> {
+    test.fields.get(name)?.as_str().filter(|text| !text.is_empty())
+}
+
+/// The models of all tests, in the order of their first ones.
+fn models(tests: &[Test]) -> Vec<ImportedModel> {
+    let mut models = Vec::new();
+    for test in tests {
+        let file = text_of(test, "model_filename");
+        let stem = file.and_then(|file| Path::new(file).file_stem());
+        let name = stem.map(|stem| stem.to_string_lossy().into_owned());
+        let Some(name) = name.or_else(|| Some(text_of(test, "model_type")?.to_owned())) else {
+            continue;
+        };
+        let model = ImportedModel { name, file: file.map(str::to_owned) };
+        if !models.contains(&model) {
+            models.push(model);
+        }
     }
+    models
 }
 
 /// The tests that a `summary.json` lists; none where it is something else.
@@ -103,7 +90,8 @@ fn summary(value: &Value) -> Option<Vec<Test>> {
             fields.insert("type_k".to_owned(), keys.into());
             fields.insert("type_v".to_owned(), values.into());
         }
-        Some(Test { place: format!("raw/stdout result {}", index + 1), fields })
+        let place = format!("raw/stdout result {}", index + 1);
+        Some(Test { place, line: index, fields })
     };
     results.iter().enumerate().map(test).collect()
 }

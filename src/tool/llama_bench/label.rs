@@ -14,8 +14,8 @@ const UNNAMED: &[&str] = &["n_prompt", "n_gen", "n_depth", "test_time"];
 
 /// The name of each test: llama-bench's own, as `pp512 @ d4096`, and the parameters in which
 /// tests differ that would be called the same without them.
-pub(super) fn labels(tests: &[Test]) -> Result<Vec<String>, ParseError> {
-    let mut labels = tests.iter().map(kind).collect::<Result<Vec<_>, _>>()?;
+pub(super) fn labels(tests: &[&Test]) -> Vec<String> {
+    let mut labels: Vec<String> = tests.iter().map(|test| kind(test).unwrap_or_default()).collect();
     let mut names: Vec<&str> = Vec::new();
     for name in tests.iter().flat_map(|test| test.fields.keys()) {
         if !names.contains(&name.as_str())
@@ -25,19 +25,30 @@ pub(super) fn labels(tests: &[Test]) -> Result<Vec<String>, ParseError> {
             names.push(name);
         }
     }
-    for name in names {
-        let values = values(tests, name);
-        if tells_apart(&labels, &values) {
-            let key = if name == "model_filename" { "model" } else { name };
-            for (label, value) in labels.iter_mut().zip(&values) {
-                if let Some(value) = value {
-                    *label = format!("{label} {key}={value}");
+    // Of several models that is what counts, whatever else differs between their documents.
+    names.sort_by_key(|name| !name.starts_with("model_"));
+    let values: Vec<(&str, Vec<Option<String>>)> =
+        names.into_iter().map(|name| (name, values(tests, name))).collect();
+    // What one test has and another has not, since their formats or versions differ, is looked at
+    // where nothing else tells them apart.
+    for is_absence_told in [false, true] {
+        for (name, values) in &values {
+            // Of which build a table is that does not say it nobody knows.
+            if is_absence_told && name.starts_with("build_") {
+                continue;
+            }
+            if tells_apart(&labels, values, is_absence_told) {
+                let key = if *name == "model_filename" { "model" } else { name };
+                for (label, value) in labels.iter_mut().zip(values) {
+                    if let Some(value) = value {
+                        *label = format!("{label} {key}={value}");
+                    }
                 }
             }
         }
     }
     number_repeated(&mut labels);
-    Ok(labels)
+    labels
 }
 
 /// As the table of llama-bench says it.
@@ -58,12 +69,14 @@ pub(super) fn kind(test: &Test) -> Result<String, ParseError> {
 
 /// Whether tests of the same name differ in a value, so that the name needs it. What follows
 /// from a parameter that is named already, as the size from the model, does not.
-fn tells_apart(labels: &[String], values: &[Option<String>]) -> bool {
+fn tells_apart(labels: &[String], values: &[Option<String>], is_absence_told: bool) -> bool {
     let mut first = BTreeMap::new();
-    labels.iter().zip(values).any(|(label, value)| first.entry(label).or_insert(value) != &value)
+    let mut known =
+        labels.iter().zip(values).filter(|(_, value)| is_absence_told || value.is_some());
+    known.any(|(label, value)| first.entry(label).or_insert(value) != &value)
 }
 
-fn values(tests: &[Test], name: &str) -> Vec<Option<String>> {
+fn values(tests: &[&Test], name: &str) -> Vec<Option<String>> {
     let shown = |fields: &Fields| fields.get(name).map(shown);
     let whole: Vec<_> = tests.iter().map(|test| shown(&test.fields)).collect();
     if name != "model_filename" {

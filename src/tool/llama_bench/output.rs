@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use crate::tool::ParseError;
+use super::markdown;
+use crate::tool::{ParseError, text};
 
 /// The fields of a test as llama-bench names them, in its order.
 pub(super) type Fields = Map<String, Value>;
@@ -14,7 +15,30 @@ pub(super) type Fields = Map<String, Value>;
 pub(super) struct Test {
     /// Where it stands, as `raw/stderr line 3`.
     pub(super) place: String,
+    /// The line.
+    pub(super) line: usize,
     pub(super) fields: Fields,
+}
+
+/// What stands in an output in one of the formats.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The tests that are whole.
+    pub(super) tests: Vec<Test>,
+    /// What is of a test and cannot be understood.
+    pub(super) damages: Vec<ParseError>,
+    /// The test that the end of the output cuts off.
+    pub(super) cut: Option<ParseError>,
+}
+
+/// A line of an output, without its end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line<'a> {
+    /// From 1.
+    pub(super) number: usize,
+    pub(super) text: &'a str,
+    /// Whether it has an end: the last one may have been cut.
+    pub(super) is_ended: bool,
 }
 
 /// What one stream got. Bytes that are no UTF-8, as those of a file name, are replaced: they
@@ -26,19 +50,28 @@ pub(super) struct Output<'a> {
 
 impl<'a> Output<'a> {
     pub(super) fn new(name: &'static str, bytes: &'a [u8]) -> Self {
-        Self { name, text: String::from_utf8_lossy(bytes) }
+        Self { name, text: text::decode(bytes) }
     }
 
-    /// The lines with their numbers, from 1. What a terminal adds to their ends is taken off; a
-    /// last line that was not ended is left out, since its figures may have been cut.
-    pub(super) fn whole_lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        let lines = self.text.split_inclusive('\n');
-        let whole = lines.filter_map(|line| line.strip_suffix('\n'));
-        whole.map(|line| line.trim_end_matches('\r')).enumerate().map(|(i, line)| (i + 1, line))
+    /// The lines. Where a program went back to the beginning of a line, as one that shows its
+    /// progress does, another begins with the same number.
+    pub(super) fn lines(&self) -> impl Iterator<Item = Line<'_>> {
+        let lines = self.text.split_inclusive('\n').zip(1..);
+        lines.flat_map(|(line, number)| {
+            let is_ended = line.ends_with('\n');
+            let line = line.trim_end_matches(['\r', '\n']);
+            line.split('\r').map(move |text| Line { number, text, is_ended })
+        })
     }
 
-    pub(super) fn test(&self, line: usize, fields: Fields) -> Test {
-        Test { place: self.place(line), fields }
+    pub(super) fn test(&self, line: usize, mut fields: Fields) -> Test {
+        // ik_llama.cpp says so what the numbers of tokens leave open.
+        let named = fields.get("test").and_then(Value::as_str).and_then(markdown::tokens);
+        if let Some(tokens) = named {
+            fields.remove("test");
+            fields.extend(tokens);
+        }
+        Test { place: self.place(line), line, fields }
     }
 
     pub(super) fn place(&self, line: usize) -> String {
@@ -47,6 +80,11 @@ impl<'a> Output<'a> {
 
     pub(super) fn error(&self, line: usize, detail: impl Into<String>) -> ParseError {
         ParseError { place: self.place(line), detail: detail.into() }
+    }
+
+    /// A test that ends with the output before it is whole.
+    pub(super) fn cut(&self, line: usize) -> ParseError {
+        self.error(line, "a test is cut off here")
     }
 }
 
@@ -84,6 +122,9 @@ const TRUTHS: &[&str] = &[
 ];
 const FRACTIONS: &[&str] = &["avg_ts", "stddev_ts"];
 
+/// What stands in the place of a figure that there is none of, in small letters.
+const NO_FIGURE: &[&str] = &["", "na", "n/a", "null", "none", "nan", "-nan", "inf", "-inf", "-"];
+
 /// A value of a text format as the JSON formats have it.
 pub(super) fn typed(field: &str, text: &str) -> Value {
     let value = if WHOLE.contains(&field) {
@@ -99,5 +140,15 @@ pub(super) fn typed(field: &str, text: &str) -> Value {
     } else {
         None
     };
-    value.unwrap_or_else(|| Value::from(text))
+    let is_figure = FRACTIONS.contains(&field) || field.ends_with("_ns");
+    match value {
+        Some(value) => value,
+        None if is_figure && is_no_figure(text) => Value::Null,
+        None => Value::from(text),
+    }
+}
+
+/// Whether a text stands in the place of a figure that there is none of: of a test that failed.
+pub(super) fn is_no_figure(text: &str) -> bool {
+    NO_FIGURE.contains(&text.trim().to_ascii_lowercase().as_str())
 }

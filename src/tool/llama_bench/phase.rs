@@ -66,7 +66,7 @@ fn count(attributes: &mut BTreeMap<String, String>, names: [&str; 2], text: &str
 
 /// The result of a test, which is printed when it has ended.
 fn ended(line: &str) -> Option<Phase> {
-    let tests = json::tests(&Output::new("", line.as_bytes())).ok()?;
+    let tests = json::find(&Output::new("", line.as_bytes())).tests;
     let test = tests.first()?;
     let mut attributes = BTreeMap::from([("case".to_owned(), label::kind(test).ok()?)]);
     if let Some(speed) = test.fields.get("avg_ts").filter(|speed| speed.is_number()) {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::arguments::Arguments;
-use super::label::labels;
+use super::label::{kind, labels};
 use super::output::Test;
 use crate::run::manifest::Case;
 use crate::tool::{ParseError, Parsed, Row};
@@ -17,23 +17,45 @@ pub(super) fn is_measured(name: &str) -> bool {
 }
 
 /// Turns tests into rows, in their order; the repetitions of a test stand before what is said
-/// over all of them.
-pub(super) fn parsed(tests: &[Test], arguments: &Arguments) -> Result<Parsed, ParseError> {
+/// over all of them. Beside them stands what is wrong with tests that have none.
+pub(super) fn parsed(tests: &[Test], arguments: &Arguments) -> (Parsed, Vec<ParseError>) {
     let mut parsed = Parsed::default();
-    for (test, case) in tests.iter().zip(labels(tests)?) {
-        rows(test, &case, arguments, &mut parsed.rows)?;
+    let mut errors = Vec::new();
+    let is_named = |test: &&Test| match kind(test) {
+        Ok(_) => true,
+        Err(error) => {
+            errors.push(error);
+            false
+        }
+    };
+    let tests: Vec<&Test> = tests.iter().filter(is_named).collect();
+    let (mut versions, mut backends) = (Vec::new(), Vec::new());
+    for (test, case) in tests.iter().zip(labels(&tests)) {
+        // A test that failed has its place among the others all the same: the tool counts them.
+        if test.fields.get("avg_ts").is_some_and(Value::is_null) {
+            let place = &test.place;
+            parsed
+                .problems
+                .push(format!("{place}: {case} failed: llama-bench gives no speed for it"));
+        } else if let Err(error) = rows(test, &case, arguments, &mut parsed.rows) {
+            errors.push(error);
+        }
         let parameters = test.fields.iter().filter(|(name, _)| !is_measured(name));
         parsed.cases.push(Case {
             task: TASK.to_owned(),
             case,
             parameters: parameters.map(|(name, value)| (name.clone(), value.clone())).collect(),
         });
-        if parsed.version.is_none() {
-            parsed.version = version(test);
-            parsed.backend = text(test, "backends").map(str::to_owned);
-        }
+        versions.extend(version(test).filter(|version| !versions.contains(version)));
+        backends.extend(text(test, "backends").filter(|backend| !backends.contains(backend)));
     }
-    Ok(parsed)
+    parsed.version = (!versions.is_empty()).then(|| versions.join(", "));
+    // What several compute with is told with each case.
+    parsed.backend = match backends[..] {
+        [backend] => Some(backend.to_owned()),
+        _ => None,
+    };
+    (parsed, errors)
 }
 
 fn rows(
@@ -44,6 +66,8 @@ fn rows(
 ) -> Result<(), ParseError> {
     let speeds = samples(test, "samples_ts")?;
     let durations: Vec<f64> = samples(test, "samples_ns")?.into_iter().map(seconds).collect();
+    let (mean, deviation) = (number(test, "avg_ts")?, optional(test, "stddev_ts")?);
+    let (duration, duration_deviation) = (optional(test, "avg_ns")?, optional(test, "stddev_ns")?);
     let mut push = |repetition, metric: &str, value, unit: &str| {
         rows.push(Row {
             task: TASK.to_owned(),
@@ -64,14 +88,14 @@ fn rows(
     }
     // Of a single repetition llama-bench says 0, which would be a perfect measurement.
     let has_deviation = !arguments.measures_once && speeds.len().max(durations.len()) != 1;
-    push(None, "tokens_per_second_mean", number(test, "avg_ts")?, "1/s");
-    if let Some(deviation) = optional(test, "stddev_ts")?.filter(|_| has_deviation) {
+    push(None, "tokens_per_second_mean", mean, "1/s");
+    if let Some(deviation) = deviation.filter(|_| has_deviation) {
         push(None, "tokens_per_second_standard_deviation", deviation, "1/s");
     }
-    if let Some(mean) = optional(test, "avg_ns")? {
+    if let Some(mean) = duration {
         push(None, "duration_mean", seconds(mean), "s");
     }
-    if let Some(deviation) = optional(test, "stddev_ns")?.filter(|_| has_deviation) {
+    if let Some(deviation) = duration_deviation.filter(|_| has_deviation) {
         push(None, "duration_standard_deviation", seconds(deviation), "s");
     }
     Ok(())
@@ -109,11 +133,16 @@ fn number(test: &Test, name: &str) -> Result<f64, ParseError> {
 }
 
 fn optional(test: &Test, name: &str) -> Result<Option<f64>, ParseError> {
-    if test.fields.contains_key(name) { number(test, name).map(Some) } else { Ok(None) }
+    match test.fields.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(_) => number(test, name).map(Some),
+    }
 }
 
 fn samples(test: &Test, name: &str) -> Result<Vec<f64>, ParseError> {
-    let Some(value) = test.fields.get(name) else { return Ok(Vec::new()) };
+    let Some(value) = test.fields.get(name).filter(|value| !value.is_null()) else {
+        return Ok(Vec::new());
+    };
     let numbers = value.as_array().map(|all| all.iter().map(Value::as_f64).collect());
     numbers.flatten().ok_or_else(|| wrong(test, name, value, "a list of numbers"))
 }

@@ -122,7 +122,7 @@ fn suites_and_files_that_cannot_be_used_are_refused() {
         (
             "[[eval]]\nname = \"a\"\nsuites = [\"x\"]\ncommand = [\"p\"]\n",
             "own.toml: eval \"a\": command: halo reads nothing of this program, but of llama-bench, \
-             inspect-ai, evalplus, bigcodebench, lm-eval, llama-benchy, vllm-bench, aiperf, clpeak; \
+             llama-batched-bench, llama-sweep-bench, inspect-ai, evalplus, bigcodebench, lm-eval, llama-benchy, vllm-bench, aiperf, clpeak; \
              record others with `halo-record eval -- COMMAND`",
         ),
         (
