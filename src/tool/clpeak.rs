@@ -3,9 +3,11 @@
 
 use std::ffi::OsString;
 
-use super::document::{self, Node};
+use super::text::decode;
 use super::{CommandLine, OUTPUT, Outputs, ParseError, Parsed, Place, Plan, Row, Tool, words};
+use crate::run::manifest::Case;
 
+mod json;
 mod text;
 
 /// clpeak.
@@ -45,42 +47,106 @@ impl Tool for ClPeak {
 
     fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError> {
         let mut parsed = Parsed::default();
-        let Some(file) = outputs.files.first() else {
-            let text = String::from_utf8_lossy(outputs.stdout);
-            (parsed.backend, parsed.rows) = text::read(&text);
-            if parsed.rows.is_empty() {
-                parsed.failure = Some("clpeak left no result".to_owned());
-            }
-            return Ok(parsed);
+        let measured = match outputs.files.first() {
+            Some(file) => json::read(file, &mut parsed)?,
+            None => text::read(&decode(outputs.stdout)),
         };
-        let value = document::parse(&file.path, &file.bytes)?;
-        let document = Node::new(file, &value);
-        let text = |node: &Node<'_>, key: &str| -> Option<String> {
-            Some(node.optional(key)?.text().ok()?.to_owned())
-        };
-        parsed.version = text(&document, "clpeak_version");
-        for entry in document.get("entries")?.list()? {
-            // A test that was skipped has a status and a reason instead of a value.
-            let Some(value) = entry.optional("value") else {
-                let status = text(&entry, "status").unwrap_or_default();
-                let reason = text(&entry, "reason").unwrap_or_default();
-                let name = entry.get("test")?.text()?;
-                parsed.problems.push(format!("clpeak: {name}: {status} {reason}"));
-                continue;
-            };
-            parsed.backend = parsed.backend.take().or_else(|| text(&entry, "backend"));
-            parsed.rows.push(Row {
-                task: NAME.to_owned(),
-                case: format!("{} {}", entry.get("category")?.text()?, entry.get("test")?.text()?),
-                repetition: None,
-                metric: text(&entry, "metric").unwrap_or_default(),
-                value: value.number()?,
-                unit: entry.get("unit")?.text()?.to_owned(),
-            });
-        }
+        take(&measured, &mut parsed);
         if parsed.rows.is_empty() {
-            parsed.failure = Some("clpeak measured nothing".to_owned());
+            let how = if outputs.files.is_empty() { "left no result" } else { "measured nothing" };
+            parsed.failure = Some(format!("clpeak {how}"));
         }
         Ok(parsed)
     }
+}
+
+/// What one device did, as one backend or platform sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Device {
+    /// As `Vulkan`; the platform where it is `OpenCL`.
+    backend: String,
+    /// Its name, without what its driver says of itself.
+    name: String,
+    /// Which one it is in the output, from 0: two of them may be called the same.
+    number: usize,
+}
+
+/// A figure of a device.
+#[derive(Debug)]
+struct Measured {
+    device: Device,
+    test: String,
+    metric: String,
+    value: f64,
+    unit: String,
+}
+
+/// Takes figures over: each device has cases of its own.
+fn take(measured: &[Measured], parsed: &mut Parsed) {
+    let mut devices: Vec<&Device> = Vec::new();
+    for one in measured {
+        if !devices.contains(&&one.device) {
+            devices.push(&one.device);
+        }
+    }
+    let mut backends: Vec<&str> = devices.iter().map(|device| device.backend.as_str()).collect();
+    backends.sort_unstable();
+    backends.dedup();
+    parsed.backend = match backends[..] {
+        [backend] if !backend.is_empty() => Some(backend.to_owned()),
+        // What several compute with is told with each case.
+        _ => None,
+    };
+    let named = names(&devices);
+    for one in measured {
+        let at = devices.iter().position(|device| **device == one.device).unwrap_or_default();
+        let wanted = format!("{}{}", one.test, named[at]);
+        // The same test of a device once more.
+        let is_known =
+            |case: &str| parsed.rows.iter().any(|row| row.case == case && row.metric == one.metric);
+        let mut again = (2..).map(|number| format!("{wanted} #{number}"));
+        let case = if is_known(&wanted) { again.find(|case| !is_known(case)) } else { None };
+        let case = case.unwrap_or(wanted);
+        if !parsed.cases.iter().any(|known| known.case == case) {
+            let parameters = [("backend", &one.device.backend), ("device", &one.device.name)];
+            let known = parameters.into_iter().filter(|(_, value)| !value.is_empty());
+            parsed.cases.push(Case {
+                task: NAME.to_owned(),
+                case: case.clone(),
+                parameters: known
+                    .map(|(name, value)| (name.to_owned(), value.as_str().into()))
+                    .collect(),
+            });
+        }
+        parsed.rows.push(Row {
+            task: NAME.to_owned(),
+            case,
+            repetition: None,
+            metric: one.metric.clone(),
+            value: one.value,
+            unit: one.unit.clone(),
+        });
+    }
+}
+
+/// What the cases of each device end with: nothing where it is the only one, else its name, with its
+/// backend where that is needed, and its number where not even that tells it from another.
+fn names(devices: &[&Device]) -> Vec<String> {
+    if devices.len() < 2 {
+        return vec![String::new(); devices.len()];
+    }
+    let is_unique = |names: &[String]| {
+        names.iter().all(|name| names.iter().filter(|other| *other == name).count() == 1)
+    };
+    let short: Vec<String> = devices.iter().map(|device| format!(", {}", device.name)).collect();
+    if is_unique(&short) {
+        return short;
+    }
+    let long: Vec<String> =
+        devices.iter().map(|device| format!(", {} {}", device.backend, device.name)).collect();
+    let number = |(at, name): (usize, &String)| {
+        let before = long[..at].iter().filter(|other| *other == name).count();
+        if before > 0 { format!("{name} #{}", before + 1) } else { name.clone() }
+    };
+    long.iter().enumerate().map(number).collect()
 }

@@ -3,6 +3,7 @@
 //! A case is `about.toml` (the command line, and where the output is from), `stdout`, `stderr`,
 //! `files/` with what the tool wrote, and `parsed.json`, which this test writes.
 
+mod devices;
 mod documents;
 mod files;
 mod sequences;

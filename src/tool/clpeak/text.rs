@@ -1,45 +1,53 @@
 //! What clpeak 1.1 prints.
 
-use super::NAME;
-use crate::tool::Row;
+use super::{Device, Measured};
 
-/// The platform, and the figures of each test.
-pub(super) fn read(printed: &str) -> (Option<String>, Vec<Row>) {
-    let mut platform = None;
-    let (mut test, mut unit) = (String::new(), String::new());
-    let mut devices = 0;
-    let mut rows = Vec::new();
-    for line in printed.lines().map(str::trim) {
+/// What a test is called that stands on one line.
+const LATENCY: &str = "Kernel launch latency";
+
+/// The figures of each test of each device.
+pub(super) fn read(printed: &str) -> Vec<Measured> {
+    let mut platform = String::new();
+    let mut devices: Vec<Device> = Vec::new();
+    // A test's name and unit; the lines about a device, as its compute units, are of no test.
+    let mut test: Option<(String, String)> = None;
+    let mut measured = Vec::new();
+    let whole = printed.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    for line in whole.map(str::trim) {
         if let Some(name) = line.strip_prefix("Platform: ") {
-            platform = platform.or_else(|| Some(name.to_owned()));
-        } else if line.starts_with("Device: ") {
-            devices += 1;
-        } else if let Some((name, rest)) = line.strip_suffix(')').and_then(|l| l.split_once(" (")) {
+            name.clone_into(&mut platform);
+            test = None;
+        } else if let Some(name) = line.strip_prefix("Device: ") {
+            // Behind it stands what the driver says of itself.
+            let name = name.split(" (").next().unwrap_or(name).to_owned();
+            devices.push(Device { backend: platform.clone(), name, number: devices.len() });
+            test = None;
+        } else if let Some((name, unit)) = line.strip_suffix(')').and_then(|l| l.split_once(" (")) {
             // `Global memory bandwidth (GBPS)`; the driver's version has a colon before.
             if !name.contains(':') {
-                (test, unit) = (name.to_owned(), rest.to_owned());
+                test = Some((name.to_owned(), unit.to_owned()));
             }
         } else if let Some((name, value)) = line.split_once(" : ") {
             let name = name.trim();
-            let (value, own_unit) = value.split_once(' ').unwrap_or((value, ""));
-            let is_of_test = own_unit.is_empty() && !test.is_empty();
-            let is_latency = name == "Kernel launch latency";
-            let Ok(value) = value.trim().parse::<f64>() else { continue };
-            if is_of_test || is_latency {
-                let device =
-                    if devices > 1 { format!(", device {devices}") } else { String::new() };
-                let case = if is_latency { name.to_owned() } else { format!("{test} {name}") };
-                let unit = if is_latency { own_unit.to_owned() } else { unit.clone() };
-                rows.push(Row {
-                    task: NAME.to_owned(),
-                    case: case + &device,
-                    repetition: None,
-                    metric: if is_latency { "latency" } else { "throughput" }.to_owned(),
-                    value,
-                    unit,
-                });
-            }
+            let (value, own_unit) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
+            let Some(value) = value.parse::<f64>().ok().filter(|value| value.is_finite()) else {
+                continue;
+            };
+            let (test, metric, unit) = match &test {
+                _ if name == LATENCY => (name.to_owned(), "latency", own_unit),
+                Some((test, unit)) if own_unit.is_empty() => {
+                    (format!("{test} {name}"), "throughput", unit.as_str())
+                }
+                _ => continue,
+            };
+            measured.push(Measured {
+                device: devices.last().cloned().unwrap_or_default(),
+                test,
+                metric: metric.to_owned(),
+                value,
+                unit: unit.to_owned(),
+            });
         }
     }
-    (platform, rows)
+    measured
 }
