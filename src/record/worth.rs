@@ -117,7 +117,8 @@ fn take_eval(
         push(&task.name, "joules", part.joules, "J");
         push(&task.name, "joules_per_token", part.joules_per_token, "J");
         for score in manifest.scores.iter_mut().filter(|score| score.task == task.name) {
-            let solved = score.solved.filter(|solved| *solved > 0);
+            // What chance solved was not solved by the model.
+            let solved = score.solved.filter(|solved| *solved > 0 && score.chance.is_none());
             score.joules_per_solved =
                 part.joules.zip(solved).map(|(joules, solved)| joules / solved as f64);
         }

@@ -22,15 +22,19 @@ pub(super) fn score_row(manifest: &Manifest, score: &Score) -> Vec<String> {
         format!("{:.3}", score.value),
         interval(score),
         score.solved.map(|solved| solved.to_string()).unwrap_or_default(),
-        score.samples.to_string(),
+        score.samples.map(|samples| samples.to_string()).unwrap_or_default(),
         optional(seconds),
         optional(part.and_then(|part| part.joules)),
         optional(score.joules_per_solved),
     ]
 }
 
-/// The interval of a score: Wilson's, else what the tool's standard error says.
+/// The interval of a score: Wilson's, else what the tool's standard error says. What is chance has
+/// none: it is about no model.
 pub(super) fn interval(score: &Score) -> String {
+    if score.chance.is_some() {
+        return "chance".to_owned();
+    }
     match (score.low, score.high, score.standard_error) {
         (Some(low), Some(high), _) => format!("{low:.3} to {high:.3}"),
         (_, _, Some(error)) => format!("± {error:.3} (standard error)"),

@@ -48,7 +48,7 @@ pub struct Candidate {
 }
 
 /// The pictures of all tasks that two runs have at least, by energy and by time as far as they are
-/// known. Scores over a part of the samples are left out.
+/// known. Scores over a part of the samples, and those that are chance, are left out.
 pub(super) fn of(runs: &[Recorded]) -> Vec<Pareto> {
     let mut tasks: Vec<(&str, &str)> = Vec::new();
     for score in runs.iter().flat_map(|run| &run.manifest.scores) {
@@ -112,8 +112,10 @@ fn of_run(index: usize, run: &Recorded, task: &str, metric: &str, cost: &str) ->
     if manifest.state != State::Complete {
         return None;
     }
-    let is_wanted =
-        |score: &&Score| score.task == task && score.metric == metric && !score.is_partial;
+    let is_wanted = |score: &&Score| {
+        let counts = !score.is_partial && score.chance.is_none();
+        score.task == task && score.metric == metric && counts
+    };
     let score = manifest.scores.iter().find(is_wanted)?;
     let energy = evals::energy_of(manifest, task);
     let paid = match cost {
@@ -129,7 +131,7 @@ fn candidate(index: usize, model: String, score: &Score, paid: f64) -> Option<Ca
     Some(Candidate {
         run: index,
         model,
-        cost: paid / (score.samples > 0).then_some(score.samples as f64)?,
+        cost: paid / score.samples.filter(|samples| *samples > 0)? as f64,
         score: score.value,
         low: score.low,
         high: score.high,

@@ -12,8 +12,9 @@ pub struct Score {
     pub metric: String,
     /// The value that the tool gave, or that follows from what it says of each sample.
     pub value: f64,
-    /// The samples that it is over.
-    pub samples: u64,
+    /// The samples that it is over; absent where the tool does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u64>,
     /// How many of them were solved, where a sample is either solved or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub solved: Option<u64>,
@@ -33,11 +34,14 @@ pub struct Score {
     /// Whether samples are missing that should have been answered: the others say nothing of them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_partial: bool,
+    /// Why it says nothing of the model, in a clause: its answers were no more than chance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chance: Option<String>,
 }
 
 impl Score {
     /// A value of which nothing more is known.
-    pub fn of(task: &str, metric: impl Into<String>, value: f64, samples: u64) -> Self {
+    pub fn of(task: &str, metric: impl Into<String>, value: f64, samples: Option<u64>) -> Self {
         Self {
             task: task.to_owned(),
             metric: metric.into(),
@@ -49,6 +53,7 @@ impl Score {
             high: None,
             joules_per_solved: None,
             is_partial: false,
+            chance: None,
         }
     }
 }
@@ -56,7 +61,7 @@ impl Score {
 /// How much of an eval was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completion {
-    /// Samples that were answered and scored.
+    /// Samples that were answered, and scored where they are.
     pub done: u64,
     /// Samples that were to be done; absent where the tool does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]

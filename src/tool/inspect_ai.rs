@@ -101,12 +101,14 @@ impl Tool for InspectAi {
             !all[index..].contains(&log.task_id)
         });
         name_apart(&mut logs);
-        parsed.version.clone_from(&logs[0].version);
+        parsed.version = logs.iter().find_map(|log| log.version.clone());
         parsed.model = logs.iter().find_map(|log| log.model.clone());
         let sum = |count: fn(&Log) -> Option<u64>| logs.iter().map(count).sum::<Option<u64>>();
-        parsed.completion = Some(Completion {
-            done: logs.iter().map(|log| log.done).sum(),
-            of: sum(|log| log.of),
+        // Where one log does not tell how many samples were done, nobody knows how many all were.
+        let of = sum(|log| log.of);
+        parsed.completion = sum(|log| log.done).filter(|_| of != Some(0)).map(|done| Completion {
+            done,
+            of,
             is_cancelled: logs.iter().any(|log| log.status == Status::Cancelled),
             is_resumed: logs.iter().any(Log::is_resumed),
         });

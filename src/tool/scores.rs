@@ -11,7 +11,7 @@ const CONFIDENCE: f64 = 0.95;
 /// The share of samples that were solved, each asked once or more: pass@1. None where no sample has
 /// a score of 0 or 1.
 pub(super) fn pass_at_1(task: &str, samples: &[EvalSample]) -> Option<Score> {
-    let score = counted(Score::of(task, "pass@1", 0.0, 0), samples);
+    let score = counted(Score::of(task, "pass@1", 0.0, None), samples);
     score.solved?;
     // A task that was asked more often counts no more than the others.
     let mut tasks: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
@@ -28,7 +28,8 @@ pub(super) fn pass_at_1(task: &str, samples: &[EvalSample]) -> Option<Score> {
 /// other metrics may be about something else.
 pub(super) fn with_interval(score: Score, samples: &[EvalSample]) -> Score {
     let counted = counted(score.clone(), samples);
-    let share = counted.solved.map(|solved| solved as f64 / counted.samples as f64);
+    let share = counted.solved.zip(counted.samples);
+    let share = share.map(|(solved, samples)| solved as f64 / samples as f64);
     let is_share = share.is_some_and(|share| (share - score.value).abs() < 1e-9);
     if is_share { counted } else { score }
 }
@@ -49,7 +50,7 @@ fn counted(score: Score, samples: &[EvalSample]) -> Score {
     };
     let interval = stats::wilson(successes, count, CONFIDENCE).filter(|_| are_independent);
     Score {
-        samples: count,
+        samples: Some(count),
         solved: Some(successes),
         low: interval.map(|interval| interval.low),
         high: interval.map(|interval| interval.high),

@@ -3,9 +3,11 @@
 //! A case is `about.toml` (the command line, and where the output is from), `stdout`, `stderr`,
 //! `files/` with what the tool wrote, and `parsed.json`, which this test writes.
 
+mod chance;
 mod devices;
 mod documents;
 mod files;
+mod older;
 mod sequences;
 
 use std::ffi::OsString;

@@ -129,18 +129,18 @@ fn newest<'a>(
         let score = scores.find(|score| score.task == task && score.metric == metric)?;
         Some((*run, score))
     };
-    let (partial, all): (Vec<_>, Vec<_>) =
-        runs.iter().filter_map(of_run).partition(|(_, score)| score.is_partial);
+    let (left_out, all): (Vec<_>, Vec<_>) = runs
+        .iter()
+        .filter_map(of_run)
+        .partition(|(_, score)| score.is_partial || score.chance.is_some());
     let mut say = |remark: String| {
         if !remarks.contains(&remark) {
             remarks.push(remark);
         }
     };
-    for (run, _) in partial {
-        say(format!(
-            "{task}: the score of {} is left out, it is over a part of the samples",
-            run.name
-        ));
+    for (run, score) in left_out {
+        let why = score.chance.as_deref().unwrap_or("it is over a part of the samples");
+        say(format!("{task}: the score of {} is left out, {why}", run.name));
     }
     let newest = all.iter().max_by_key(|(run, _)| run.manifest.started).copied();
     if let Some((run, _)) = newest.filter(|_| all.len() > 1) {
@@ -174,8 +174,8 @@ fn between(first: &(&Run, &Score), second: &(&Run, &Score)) -> ScoreDifference {
     let unpaired = || {
         let (one, two) = (first.1, second.1);
         let interval = difference_of_shares(
-            (one.solved?, one.samples),
-            (two.solved?, two.samples),
+            (one.solved?, one.samples?),
+            (two.solved?, two.samples?),
             CONFIDENCE,
         )?;
         // Epochs of one sample are no trials of their own.

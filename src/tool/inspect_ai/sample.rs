@@ -43,6 +43,29 @@ pub(super) fn read(node: &Node<'_>, task: &str, scorer: Option<&str>) -> EvalSam
     }
 }
 
+/// The samples of a log that has none of them, by what became of each in the end; only a log that
+/// asked each once tells so.
+pub(super) fn reduced(reductions: &Value, task: &str, scorer: Option<&str>) -> Vec<EvalSample> {
+    let all = reductions.as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_wanted =
+        |one: &&Value| scorer.is_none_or(|scorer| one.get("scorer") == Some(&scorer.into()));
+    let samples = all.iter().find(is_wanted).and_then(|one| one.get("samples")?.as_array());
+    let read = |sample: &Value| {
+        let id = match sample.get("sample_id")? {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        Some(EvalSample {
+            task: task.to_owned(),
+            sample: id,
+            epoch: 1,
+            score: number(sample.get("value")?),
+            ..EvalSample::default()
+        })
+    };
+    samples.into_iter().flatten().filter_map(read).collect()
+}
+
 /// Tokens over all models that a sample asked. What comes from the cache is told beside
 /// `input_tokens` and not in it.
 pub(super) fn tokens(node: &Node<'_>, keys: &[&str]) -> Option<u64> {
@@ -53,6 +76,10 @@ pub(super) fn tokens(node: &Node<'_>, keys: &[&str]) -> Option<u64> {
 }
 
 fn score(node: &Node<'_>, scorer: Option<&str>) -> Option<f64> {
+    // Logs of early versions have one score alone.
+    if let Some(score) = node.optional("score") {
+        return number(score.value.get("value")?);
+    }
     let all = node.optional("scores")?.object().ok()?;
     let score = match scorer {
         Some(scorer) => all.get(scorer),

@@ -35,13 +35,14 @@ fn eval(name: &str, samples: Vec<EvalSample>) -> Run {
         task: "humaneval+".to_owned(),
         metric: "pass@1".to_owned(),
         value: solved as f64 / count as f64,
-        samples: count,
+        samples: Some(count),
         solved: Some(solved),
         standard_error: None,
         low: Some(interval.low),
         high: Some(interval.high),
         joules_per_solved: None,
         is_partial: false,
+        chance: None,
     }];
     run.samples = samples;
     run
@@ -69,6 +70,30 @@ fn the_same_samples_are_paired() {
     let (low, high) = difference.interval.unwrap();
     assert!(low > 0.04 && high < 0.21, "{low} {high}");
     assert!(comparison.rows.iter().all(|row| row.metric != "pass@1"), "it is told once");
+}
+
+#[test]
+fn a_score_that_is_chance_is_not_compared_and_that_is_said() {
+    let all = || samples((0..40).map(|number| number % 4 == 0));
+    let mut chance = eval("a", all());
+    chance.manifest.scores[0].chance = Some("every log-likelihood is 0.0".to_owned());
+    let better = || eval("b", samples((0..40).map(|_| true)));
+    let says = "humaneval+: the score of a is left out, every log-likelihood is 0.0";
+    for (first, second) in [(chance.clone(), better()), (better(), chance.clone())] {
+        let comparison = compared(first, second);
+        assert!(comparison.scores.is_empty(), "{:?}", comparison.scores);
+        assert!(comparison.remarks.iter().any(|remark| remark == says), "{:?}", comparison.remarks);
+    }
+    // An older run of the side that is none takes its place.
+    let mut older = eval("older", all());
+    older.manifest.started = "2020-01-01T00:00:00Z".parse().unwrap();
+    let sides = vec![
+        Named { name: "a".to_owned(), runs: vec![older, chance] },
+        Named { name: "b".to_owned(), runs: vec![better()] },
+    ];
+    let comparison = compare(sides, None).unwrap();
+    assert_eq!(comparison.scores[0].scores[0].as_ref().unwrap().run, "older");
+    assert!(comparison.remarks.iter().any(|remark| remark == says), "{:?}", comparison.remarks);
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn how_a_task_ended_is_told_by_its_log_and_not_by_the_exit_code() {
 #[test]
 fn a_log_that_cannot_be_read_costs_no_samples_of_the_machine() {
     let bench = Bench::new();
-    bench.tool("inspect", "inspect-ai/cut-eval", "sleep 0.5");
+    bench.tool("inspect", "inspect-ai/no-zip", "sleep 0.5");
     let output = bench.eval(INSPECT).output().unwrap();
     let run = manifest(&bench.archive.only_run());
     assert_eq!((run.state, run.results), (State::Complete, Results::Unparsed));

@@ -101,14 +101,14 @@ fn the_known_scores_of_three_tools_come_out() {
     let mut command = bench.eval(&["--suite", "real", "--evals-file", "evals.toml"]);
     let output = command.args(["--endpoint", &url, "--venv"]).arg(&venv).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
-    let scores: Vec<(String, String, f64, Option<u64>, u64)> = bench
+    let scores: Vec<(String, String, f64, Option<u64>, Option<u64>)> = bench
         .runs()
         .iter()
         .flat_map(|run| manifest(run).scores)
         .map(|s| (s.task, s.metric, s.value, s.solved, s.samples))
         .collect();
     let score = |task: &str, metric: &str, value, solved, samples| {
-        (task.to_owned(), metric.to_owned(), value, Some(solved), samples)
+        (task.to_owned(), metric.to_owned(), value, Some(solved), Some(samples))
     };
     assert_eq!(
         scores,
