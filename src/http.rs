@@ -36,6 +36,8 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)
+            // A connection that stays open looks to others, and to halo, as if somebody asked.
+            .max_idle_connections(0)
             .user_agent(concat!("halo/", env!("CARGO_PKG_VERSION")))
             .build();
         Self { agent: config.into(), base: base.trim_end_matches('/').to_owned() }
@@ -51,6 +53,13 @@ impl Client {
     /// The address, which tells servers apart.
     pub(crate) fn base(&self) -> &str {
         &self.base
+    }
+
+    /// The port that it listens on.
+    pub(crate) fn port(&self) -> Option<u16> {
+        let uri: Uri = self.base.parse().ok()?;
+        let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        Some(uri.port_u16().unwrap_or(usual))
     }
 
     /// Where a path is, for messages.

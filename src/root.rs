@@ -180,6 +180,11 @@ impl ReadError {
         &self.path
     }
 
+    /// What is wrong, without the file.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// What kind of failure it is.
     pub fn reason(&self) -> Reason {
         self.reason

@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum_server::Handle;
+use axum_server::tls_rustls::RustlsAcceptor;
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
@@ -25,6 +26,7 @@ mod landing;
 mod tls;
 pub mod web_config;
 
+use tls::RefusePlain;
 use web_config::Web;
 
 /// How long connections get to finish after a request to stop.
@@ -74,8 +76,9 @@ pub async fn run(
         let service = router.clone().into_make_service();
         let handle = handle.clone();
         match web.tls() {
-            Some(tls) => servers.spawn(
-                axum_server::from_tcp_rustls(listener, tls)?
+            Some(config) => servers.spawn(
+                axum_server::from_tcp(listener)?
+                    .acceptor(RustlsAcceptor::new(config).acceptor(RefusePlain))
                     .first_request_timeout(FIRST_REQUEST)
                     .handle(handle)
                     .serve(service),

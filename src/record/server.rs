@@ -17,7 +17,7 @@ use crate::process::foreground::Signals;
 use crate::record::journal::Journal;
 use crate::run::campaign::Server as Kind;
 use crate::sample::Snapshot;
-use crate::source::llama::REQUESTS;
+use crate::source::llama::{REQUESTS, UP};
 use crate::tool::{self, CommandLine};
 
 /// How often a server is tried. Nothing is asked of it: a connection is opened and closed.
@@ -188,9 +188,14 @@ impl Work {
     pub(super) fn look(&self, snapshot: &Snapshot) {
         let requests =
             || snapshot.values().filter(|sample| std::ptr::eq(sample.def, REQUESTS.def()));
-        if requests().next().is_some() {
+        // One that is idle may be left alone, so that it can sleep, and then tells no requests.
+        let is_there = snapshot
+            .values()
+            .any(|sample| std::ptr::eq(sample.def, UP.def()) && sample.value > 0.0);
+        let mut state = self.state();
+        if requests().next().is_some() || (is_there && state.is_some()) {
             let is_busy = requests().any(|sample| sample.value > 0.0);
-            *self.state() = Some((Instant::now(), is_busy));
+            *state = Some((Instant::now(), is_busy));
         }
     }
 

@@ -3,6 +3,7 @@
 mod client;
 mod names;
 mod pem;
+mod plain;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{Error, InconsistentKeys, ServerConfig};
 
 use self::pem::Pem;
+pub(super) use self::plain::RefusePlain;
 use super::web_config::{Files, Refusal, TlsServer};
 
 /// What a TLS server is built from.

@@ -3,6 +3,7 @@
 //!
 //! From Ollama's source of August 2026 (`llm/server.go`); no Ollama was tried here.
 
+use super::text::Child;
 use crate::root::Root;
 
 /// The program that Ollama starts, and the flag behind which its port stands.
@@ -18,11 +19,26 @@ pub fn is_ollama(body: &str) -> bool {
     })
 }
 
-/// Where its children listen.
-pub(super) fn children(root: &Root) -> Vec<String> {
+/// Its children, of which `models` are loaded. Which child has which model nobody tells.
+pub(super) fn children(root: &Root, mut models: Vec<String>) -> Vec<Child> {
     let processes = root.list("/proc/").unwrap_or_default();
     let processes = processes.iter().filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
-    processes.filter_map(|process| child(root, process)).collect()
+    let found: Vec<String> =
+        processes.filter_map(|process| child(root, process)).collect();
+    let why = "Ollama does not tell its port, and no llama-server that Ollama started is seen for \
+               it: it runs in a container or under another name";
+    let unseen = |model| Child { model, address: Err(why.to_owned()) };
+    let missing = match (found.len(), models.len()) {
+        (0, _) => std::mem::take(&mut models).into_iter().map(unseen).collect(),
+        (found, loaded) if found < loaded => vec![unseen(models.join(" or "))],
+        _ => Vec::new(),
+    };
+    let model = match &models[..] {
+        [only] => only.clone(),
+        _ => String::new(),
+    };
+    let seen = found.into_iter().map(|address| Child { model: model.clone(), address: Ok(address) });
+    seen.chain(missing).collect()
 }
 
 fn child(root: &Root, process: &str) -> Option<String> {

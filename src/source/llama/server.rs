@@ -1,15 +1,17 @@
 //! One llama-server, or what stands before several of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::ollama;
 use super::speed::{Baseline, Progress, running};
-use super::text::{self, Props};
+use super::text::{self, Child, Health, Loaded, Props};
+use super::vllm::{self, Figures};
+use super::watch::{Connections, Watch, Work, connections};
 use super::{
     CACHED_TOKENS, CONTEXT_USED, DECODES, DRAFT_ACCEPTED, DRAFT_TOKENS, GENERATED_SPEED,
-    GENERATED_TOKENS, GENERATION_SECONDS, MODEL_INFO, PROMPT_SECONDS, PROMPT_SPEED, PROMPT_TOKENS,
-    REQUESTS, STATE, UP,
+    GENERATED_TOKENS, GENERATION_SECONDS, MODEL_FAILURE, MODEL_INFO, PROMPT_SECONDS, PROMPT_SPEED,
+    PROMPT_TOKENS, REQUESTS, STATE, UP, ollama,
 };
 use crate::config::Llama;
 use crate::http::{Answer, Client};
@@ -40,7 +42,7 @@ const FOREIGN: Duration = Duration::from_mins(1);
 type State = &'static str;
 
 /// Reads which servers are behind another one.
-type Children = fn(&str) -> Option<Vec<String>>;
+type Children = fn(&str) -> Option<Vec<Child>>;
 
 /// What was read at some moment.
 struct Last {
@@ -53,7 +55,7 @@ struct Last {
 pub(super) struct Server {
     config: Llama,
     name: String,
-    client: Client,
+    client: Arc<Client>,
     /// Whether nobody named it, so that it is no failure where it is not there.
     is_guess: bool,
     /// Until when something else that listens there is left alone.
@@ -62,12 +64,74 @@ pub(super) struct Server {
     last: Option<Last>,
     /// What each model of each server had done, with the process that said so.
     progress: BTreeMap<String, (Option<String>, Baseline)>,
+    /// When each may be asked again.
+    watches: BTreeMap<String, Watch>,
+}
+
+/// Who is asked: the named server or one behind it, and which of a router's models.
+struct Target<'a> {
+    root: &'a Root,
+    client: &'a Client,
+    key: Option<&'a str>,
+    /// The model that it has, where it stands behind another server.
+    model: Option<&'a str>,
+    /// What chooses a model of a router.
+    query: Option<String>,
+}
+
+impl Target<'_> {
+    fn get(&self, path: &str) -> Result<Answer, ReadError> {
+        let answer = match &self.query {
+            Some(query) => self.client.get(&format!("{path}?{query}"), self.key),
+            None => self.client.get(path, self.key),
+        };
+        answer.map_err(|error| self.error(path, error.reason(), error.detail()))
+    }
+
+    /// What tells it apart from others.
+    fn id(&self) -> String {
+        format!("{} {}", self.client.base(), self.query.as_deref().unwrap_or_default())
+    }
+
+    /// A failure to read it, which names the model where it stands behind another server.
+    fn error(&self, path: &str, reason: Reason, detail: &str) -> ReadError {
+        let Some(model) = self.model.filter(|model| !model.is_empty()) else {
+            return ReadError::new(self.client.place(path), reason, detail);
+        };
+        // Several models of a router are asked at one path, and each failure is told.
+        let place = format!("{}#{model}", self.client.place(path).display());
+        let hint = match reason {
+            Reason::Refused | Reason::Timeout => {
+                " from here; where it runs in a container, publish its port or give the container \
+                 the host's network"
+            }
+            _ => "",
+        };
+        ReadError::new(place, reason, format!("model {model}: {detail}{hint}"))
+    }
+
+    fn unauthorized(&self, path: &str) -> ReadError {
+        let text = "the server wants a key: name it with api_key_file or api_key_variable";
+        self.error(path, Reason::Unauthorized, text)
+    }
+
+    fn unexpected(&self, path: &str, status: u16) -> ReadError {
+        let text = match status {
+            300..400 => format!("status {status}: it redirects; name where it redirects to"),
+            _ => format!("status {status}, and no answer of a llama-server"),
+        };
+        self.error(path, Reason::Unsupported, &text)
+    }
+
+    fn connections(&self) -> Option<Connections> {
+        connections(self.root, self.client.port()?)
+    }
 }
 
 impl Server {
     pub(super) fn new(config: Llama, is_guess: bool) -> Self {
         let name = config.server().to_owned();
-        let client = Client::new(&config.url, config.deadline());
+        let client = Arc::new(Client::new(&config.url, config.deadline()));
         Self {
             config,
             name,
@@ -76,14 +140,18 @@ impl Server {
             is_foreign_until: None,
             last: None,
             progress: BTreeMap::new(),
+            watches: BTreeMap::new(),
         }
     }
 
     /// Which state a server is in; none where there is none.
-    fn look(&mut self, root: &Root, key: Option<&str>, samples: &mut Samples) -> Option<State> {
-        let health = match self.client.get("/health", key) {
+    fn inspect(&mut self, root: &Root, key: Option<&str>, samples: &mut Samples) -> Option<State> {
+        let client = Arc::clone(&self.client);
+        let target = Target { root, client: &client, key, model: None, query: None };
+        let health = match target.get("/health") {
             Ok(health) => health,
             Err(error) => {
+                self.watches.clear();
                 if self.is_guess {
                     return None;
                 }
@@ -91,87 +159,172 @@ impl Server {
                 return Some("down");
             }
         };
-        match health.status {
-            200 if is_health(&health.body) => {}
-            503 if health.body.contains("Loading model") => return Some("loading"),
-            _ => return self.look_behind(root, &health, key, samples),
+        if let Some(state) = self.inspect_server(&target, &health, samples) {
+            return Some(state);
         }
-        let props = match self.client.get("/props", key) {
+        self.inspect_front(&target, &health, samples)
+    }
+
+    /// A llama-server or a vLLM by its answer to `/health`; none where it is something else.
+    fn inspect_server(
+        &mut self,
+        target: &Target<'_>,
+        health: &Answer,
+        samples: &mut Samples,
+    ) -> Option<State> {
+        match (health.status, text::health(&health.body)) {
+            (200 | 503, Some(Health::Sleeping)) => {
+                // It says so itself, and whatever else it is asked may wake it.
+                let watch = self.watches.entry(target.id()).or_default();
+                watch.fell_asleep();
+                if let Some(Props { model, build, context, .. }) = &watch.props {
+                    samples.record(&MODEL_INFO, [&self.name, model, build, context], 1.0);
+                }
+                Some("sleeping")
+            }
+            (200, Some(Health::Ok)) => Some(self.inspect_llama(target, samples)),
+            (503, _) if health.body.contains("Loading model") => {
+                self.watches.remove(&target.id());
+                Some("loading")
+            }
+            // Lemonade asks its children for their metrics when it is asked for its own, so only
+            // who cannot be that, or is known, is asked here.
+            (200, None) if target.model.is_some() || self.is_vllm(target) => {
+                self.read_vllm(target, samples)
+            }
+            _ => None,
+        }
+    }
+
+    fn inspect_llama(&mut self, target: &Target<'_>, samples: &mut Samples) -> State {
+        let watch = self.watches.entry(target.id()).or_default();
+        // Of builds that do not say whether they sleep, nobody knows whether this question lets
+        // them.
+        let known = watch.props.as_ref().filter(|props| !props.tells_sleep).cloned();
+        let rests = |_: &Props| !watch.may_ask(Instant::now(), || target.connections());
+        if let Some(props) = known.filter(rests) {
+            return self.read_model(target, &props, samples);
+        }
+        let props = match target.get("/props") {
             Ok(answer) => answer,
             Err(error) => {
-                samples.problem(error);
-                return Some("ready");
+                self.fail(target, error, samples);
+                return if target.model.is_some() { "unreachable" } else { "ready" };
             }
         };
         match (props.status, text::props(&props.body)) {
-            (200, Some(props)) if props.is_router => Some(self.read_router(key, samples)),
-            (200, Some(props)) => Some(self.read_model(None, None, &props, key, samples)),
-            (401 | 403, _) => {
-                samples.problem(self.unauthorized("/props"));
-                Some("unauthorized")
+            (200, Some(props)) if props.is_router && target.model.is_none() => {
+                self.read_router(target, samples)
             }
-            (503, _) => Some("loading"),
+            (200, Some(props)) => {
+                watch.props = Some(props.clone());
+                self.read_model(target, &props, samples)
+            }
+            (401 | 403, _) => {
+                self.fail(target, target.unauthorized("/props"), samples);
+                "unauthorized"
+            }
+            (503, _) => "loading",
             (status, _) => {
-                samples.problem(self.unexpected("/props", status));
-                Some("ready")
+                self.fail(target, target.unexpected("/props", status), samples);
+                if target.model.is_some() { "unreachable" } else { "ready" }
             }
         }
     }
 
-    /// llama-swap and Lemonade answer otherwise and tell which llama-servers are behind them;
-    /// Ollama has started its own.
-    fn look_behind(
+    /// llama-swap and Lemonade answer otherwise and tell which servers are behind them; Ollama has
+    /// started its own.
+    fn inspect_front(
         &mut self,
-        root: &Root,
+        target: &Target<'_>,
         health: &Answer,
-        key: Option<&str>,
         samples: &mut Samples,
     ) -> Option<State> {
         let ways = [("/running", text::running as Children), ("/v1/health", text::backends)];
         for (path, read) in ways {
-            let answer = self.client.get(path, key).ok().filter(|answer| answer.status == 200);
-            if let Some(addresses) = answer.and_then(|answer| read(&answer.body)) {
-                return Some(self.read_children(&addresses, key, samples));
+            let answer = target.get(path).ok().filter(|answer| answer.status == 200);
+            if let Some(children) = answer.and_then(|answer| read(&answer.body)) {
+                return Some(self.read_children(target, path, &children, samples));
             }
         }
-        let version = self.client.get("/api/version", key).ok();
+        let version = target.get("/api/version").ok();
         if version.is_some_and(|answer| ollama::is_ollama(&answer.body)) {
-            return Some(self.read_children(&ollama::children(root), key, samples));
+            let models = target.get("/api/ps").ok().filter(|answer| answer.status == 200);
+            let models = models.and_then(|answer| text::ollama_models(&answer.body));
+            let children = ollama::children(target.root, models.unwrap_or_default());
+            return Some(self.read_children(target, "/api/ps", &children, samples));
+        }
+        if health.status == 200
+            && let Some(state) = self.read_vllm(target, samples)
+        {
+            return Some(state);
         }
         if self.is_guess {
             self.is_foreign_until = Some(Instant::now() + FOREIGN);
             return None;
         }
-        samples.problem(self.unexpected("/health", health.status));
+        // Web servers answer anything with a page.
+        let is_page = health.body.trim_start().starts_with('<');
+        if health.status == 200 && !is_page {
+            let text = "it is there, and it is no server whose metrics halo knows";
+            samples.problem(target.error("/health", Reason::Unsupported, text));
+            return Some("ready");
+        }
+        samples.problem(target.unexpected("/health", health.status));
         Some("down")
     }
 
     fn read_children(
         &mut self,
-        addresses: &[String],
-        key: Option<&str>,
+        front: &Target<'_>,
+        path: &str,
+        children: &[Child],
         samples: &mut Samples,
     ) -> State {
         let mut states = Vec::new();
-        for address in addresses {
+        for Child { model, address } in children {
+            let address = match address {
+                Ok(address) => address,
+                Err(why) => {
+                    let target = Target { model: Some(model), query: None, ..*front };
+                    let error = target.error(path, Reason::Unsupported, why);
+                    self.fail(&target, error, samples);
+                    states.push("unreachable");
+                    continue;
+                }
+            };
             let client = Client::new(address, self.config.deadline());
             // The key is for whom the user named, and not for whom an answer names.
-            let key = key.filter(|_| client.is_on_host_of(&self.client));
-            let props = client.get("/props", key).ok().filter(|answer| answer.status == 200);
-            let props = props.and_then(|answer| text::props(&answer.body));
-            if let Some(props) = props.filter(|props| !props.is_router) {
-                states.push(self.read_model(Some(&client), None, &props, key, samples));
-            }
+            let key = front.key.filter(|_| client.is_on_host_of(front.client));
+            let root = front.root;
+            let target = Target { root, client: &client, key, model: Some(model), query: None };
+            states.push(self.read_child(&target, samples));
         }
         worst(&states)
     }
 
+    fn read_child(&mut self, target: &Target<'_>, samples: &mut Samples) -> State {
+        let health = match target.get("/health") {
+            Ok(health) => health,
+            Err(error) => {
+                self.fail(target, error, samples);
+                return "unreachable";
+            }
+        };
+        if let Some(state) = self.inspect_server(target, &health, samples) {
+            return state;
+        }
+        let text = "what answers there is no server whose metrics halo knows";
+        self.fail(target, target.error("/health", Reason::Unsupported, text), samples);
+        "unreachable"
+    }
+
     /// The models that a router has loaded; none is loaded by asking.
-    fn read_router(&mut self, key: Option<&str>, samples: &mut Samples) -> State {
-        let models = match self.client.get("/models", key) {
+    fn read_router(&mut self, router: &Target<'_>, samples: &mut Samples) -> State {
+        let models = match router.get("/models") {
             Ok(answer) if answer.status == 200 => text::loaded_models(&answer.body),
             Ok(answer) if answer.status == 401 => {
-                samples.problem(self.unauthorized("/models"));
+                samples.problem(router.unauthorized("/models"));
                 return "unauthorized";
             }
             Ok(_) => None,
@@ -181,81 +334,129 @@ impl Server {
             }
         };
         let Some(models) = models else {
-            samples.problem(ReadError::garbage(self.client.place("/models"), "no list of models"));
+            samples.problem(router.error("/models", Reason::Garbage, "no list of models"));
             return "ready";
         };
         let mut states = Vec::new();
-        for model in models {
-            let query = text::query(&model);
-            let props = self.client.get(&format!("/props?{query}"), key).ok();
-            let props = props.filter(|answer| answer.status == 200);
-            let props = props.and_then(|answer| text::props(&answer.body)).unwrap_or_default();
-            let props = Props { model, ..props };
-            states.push(self.read_model(None, Some(&query), &props, key, samples));
+        for Loaded { model, is_sleeping } in models {
+            let query = Some(text::query(&model));
+            let target = Target { model: Some(&model), query, ..*router };
+            states.push(self.read_routed(&target, &model, is_sleeping, samples));
         }
         worst(&states)
     }
 
-    /// Reads one model. `query` chooses it where the server has several, and `behind` is the
-    /// server that has it where it is another one.
-    fn read_model(
+    fn read_routed(
         &mut self,
-        behind: Option<&Client>,
-        query: Option<&str>,
-        props: &Props,
-        key: Option<&str>,
+        target: &Target<'_>,
+        model: &str,
+        is_sleeping: bool,
         samples: &mut Samples,
     ) -> State {
-        let Props { model, build, context, .. } = props;
-        samples.record(&MODEL_INFO, [&self.name, model, build, context], 1.0);
-        // It would count as a question to the model in some builds.
-        if props.is_sleeping {
-            return "sleeping";
+        let named = |props: Props| Props { model: model.to_owned(), ..props };
+        if is_sleeping {
+            let known = self.watches.get(&target.id()).and_then(|watch| watch.props.clone());
+            let props = Props { is_sleeping, ..known.unwrap_or_default() };
+            return self.read_model(target, &named(props), samples);
         }
-        let client = behind.unwrap_or(&self.client);
-        let path = |path: &str| query.map_or(path.to_owned(), |query| format!("{path}?{query}"));
-        let answer = match client.get(&path("/metrics"), key) {
+        let answer = match target.get("/props") {
             Ok(answer) => answer,
             Err(error) => {
-                samples.problem(error);
+                self.fail(target, error, samples);
+                return "unreachable";
+            }
+        };
+        match (answer.status, text::props(&answer.body)) {
+            (200, Some(props)) => {
+                let props = named(props);
+                self.watches.entry(target.id()).or_default().props = Some(props.clone());
+                self.read_model(target, &props, samples)
+            }
+            (401 | 403, _) => {
+                self.fail(target, target.unauthorized("/props"), samples);
+                "unauthorized"
+            }
+            // It was unloaded since the list was made.
+            (400 | 503, _) => "loading",
+            (status, _) => {
+                self.fail(target, target.unexpected("/props", status), samples);
+                "unreachable"
+            }
+        }
+    }
+
+    /// Reads one model.
+    fn read_model(&mut self, target: &Target<'_>, props: &Props, samples: &mut Samples) -> State {
+        let Props { model, build, context, .. } = props;
+        samples.record(&MODEL_INFO, [&self.name, model, build, context], 1.0);
+        let watch = self.watches.entry(target.id()).or_default();
+        // It would count as a question to the model in some builds, and wake it.
+        if props.is_sleeping {
+            watch.fell_asleep();
+            return "sleeping";
+        }
+        let is_free = props.has_free_metrics();
+        if !is_free && !watch.may_ask(Instant::now(), || target.connections()) {
+            if !std::mem::replace(&mut watch.was_told, true) {
+                tracing::info!(
+                    source = "llama",
+                    "{}: questions may keep this build ({build}) awake, so while it is idle halo \
+                     asks rarely and shows no counters; docs/llama-servers.md says more",
+                    target.client.base()
+                );
+            }
+            return "ready";
+        }
+        let answer = match target.get("/metrics") {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.fail(target, error, samples);
                 return "ready";
             }
         };
         match answer.status {
             200 => {}
             401 | 403 => {
-                samples.problem(self.unauthorized("/metrics"));
+                self.fail(target, target.unauthorized("/metrics"), samples);
                 return "unauthorized";
             }
             501 => {
                 let text = "start llama-server with --metrics, or LLAMA_ARG_ENDPOINT_METRICS=1";
-                samples.problem(ReadError::new(client.place("/metrics"), Reason::Disabled, text));
+                self.fail(target, target.error("/metrics", Reason::Disabled, text), samples);
                 return "metrics_disabled";
             }
             503 => return "loading",
             status => {
-                samples.problem(self.unexpected("/metrics", status));
+                self.fail(target, target.unexpected("/metrics", status), samples);
                 return "ready";
             }
         }
         let at = Instant::now();
         let values = text::metrics(&answer.body);
         if values.is_empty() {
-            let place = client.place("/metrics");
-            samples.problem(ReadError::garbage(place, "no metrics of a llama-server"));
+            let text = "no metrics of a llama-server";
+            self.fail(target, target.error("/metrics", Reason::Garbage, text), samples);
             return "ready";
         }
+        let number = |name: &str| values.get(name).copied();
         let labels = [&*self.name, model];
         for (name, metric) in COUNTERS {
-            samples.record(metric, labels, values.get(name).copied());
+            samples.record(metric, labels, number(name));
         }
         for (name, state) in REQUEST_STATES {
-            samples.record(&REQUESTS, [labels[0], labels[1], state], values.get(name).copied());
+            samples.record(&REQUESTS, [labels[0], labels[1], state], number(name));
         }
-        let is_busy = values.get("requests_processing").is_some_and(|count| *count > 0.0);
+        let is_busy = number("requests_processing").is_some_and(|count| count > 0.0);
+        if !is_free {
+            let tokens = ["prompt_tokens_total", "tokens_predicted_total"];
+            let tokens = tokens.map(|name| number(name).unwrap_or_default());
+            let waits = number("requests_deferred").is_some_and(|count| count > 0.0);
+            let work = Work { tokens, is_busy: is_busy || waits };
+            watch.answered(at, work, || target.connections());
+        }
         // A question about slots wakes a sleeping model and keeps an idle one awake.
         let slots = if is_busy && self.config.slots {
-            let slots = client.get(&path("/slots"), key).ok();
+            let slots = target.get("/slots").ok();
             slots.filter(|answer| answer.status == 200).and_then(|a| text::slots(&a.body))
         } else {
             None
@@ -264,7 +465,6 @@ impl Server {
             let labels = [labels[0], labels[1], &slot.id.to_string()];
             samples.record(&CONTEXT_USED, labels, slot.context_used);
         }
-        let number = |name: &str| values.get(name).copied();
         if let Some((prompt, ended)) =
             number("prompt_tokens_total").zip(number("tokens_predicted_total"))
         {
@@ -272,10 +472,48 @@ impl Server {
                 if is_busy { slots.map(|slots| running(&slots)) } else { Some(BTreeMap::new()) };
             let progress = Progress { at, prompt, ended, running };
             // Two servers may have a model of the same name, and each has its own count.
-            let of = format!("{} {model}", client.base());
+            let of = format!("{} {model}", target.client.base());
             self.record_speed(model, of, answer.process, progress, samples);
         }
         "ready"
+    }
+
+    /// Reads a vLLM; none where it is something else.
+    fn read_vllm(&mut self, target: &Target<'_>, samples: &mut Samples) -> Option<State> {
+        let answer = target.get("/metrics").ok().filter(|answer| answer.status == 200)?;
+        let at = Instant::now();
+        let models = vllm::figures(&answer.body)?;
+        self.watches.entry(target.id()).or_default().is_vllm = true;
+        let text = |path: &str| target.get(path).map(|answer| answer.body).unwrap_or_default();
+        let build = vllm::build(&text("/version")).unwrap_or_default();
+        let contexts = vllm::contexts(&text("/v1/models"));
+        let is_sleeping = models.values().any(|figures| figures.is_sleeping);
+        for (model, figures) in &models {
+            let context = contexts.get(model).map_or("", String::as_str);
+            samples.record(&MODEL_INFO, [&self.name, model, &build, context], 1.0);
+            let labels = [&*self.name, model];
+            let Figures { prompt, cached, generated, generation_seconds, .. } = *figures;
+            samples.record(&PROMPT_TOKENS, labels, prompt);
+            samples.record(&CACHED_TOKENS, labels, cached);
+            samples.record(&GENERATED_TOKENS, labels, generated);
+            samples.record(&GENERATION_SECONDS, labels, generation_seconds);
+            samples.record(&DRAFT_TOKENS, labels, figures.draft);
+            samples.record(&DRAFT_ACCEPTED, labels, figures.accepted);
+            for (state, count) in [("processing", figures.running), ("deferred", figures.waiting)] {
+                samples.record(&REQUESTS, [labels[0], labels[1], state], count);
+            }
+            if let Some((prompt, ended)) = prompt.zip(generated) {
+                // Its counter grows with every token, so that requests that run are in it.
+                let progress = Progress { at, prompt, ended, running: Some(BTreeMap::new()) };
+                let of = format!("{} {model}", target.client.base());
+                self.record_speed(model, of, None, progress, samples);
+            }
+        }
+        Some(if is_sleeping { "sleeping" } else { "ready" })
+    }
+
+    fn is_vllm(&self, target: &Target<'_>) -> bool {
+        self.watches.get(&target.id()).is_some_and(|watch| watch.is_vllm)
     }
 
     fn record_speed(
@@ -294,17 +532,12 @@ impl Server {
         self.progress.insert(of, (process, next));
     }
 
-    fn unauthorized(&self, path: &str) -> ReadError {
-        let text = "the server wants a key: name it with api_key_file or api_key_variable";
-        ReadError::new(self.client.place(path), Reason::Unauthorized, text)
-    }
-
-    fn unexpected(&self, path: &str, status: u16) -> ReadError {
-        let text = match status {
-            300..400 => format!("status {status}: it redirects; name where it redirects to"),
-            _ => format!("status {status}, and no answer of a llama-server"),
-        };
-        ReadError::unsupported(self.client.place(path), text)
+    /// Remembers what went wrong, and which model behind another server it is about.
+    fn fail(&self, target: &Target<'_>, error: ReadError, samples: &mut Samples) {
+        if let Some(model) = target.model {
+            samples.record(&MODEL_FAILURE, [&self.name, model, error.reason().as_str()], 1.0);
+        }
+        samples.problem(error);
     }
 
     fn key(&self, root: &Root) -> Result<Option<String>, ReadError> {
@@ -333,7 +566,7 @@ impl Reader for Server {
             return Ok(Presence::Absent);
         }
         let key = self.key(root)?;
-        let Some(state) = self.look(root, key.as_deref(), samples) else {
+        let Some(state) = self.inspect(root, key.as_deref(), samples) else {
             return Ok(Presence::Absent);
         };
         let is_up = !matches!(state, "down" | "loading");
@@ -348,13 +581,11 @@ impl Reader for Server {
     }
 }
 
-/// The state of a server that has several models: what hides figures of one of them, else ready.
+/// The state of a server that has several models: what hides figures of one of them, else ready
+/// where one is, or none is loaded.
 fn worst(states: &[State]) -> State {
-    let hiding = ["unauthorized", "metrics_disabled", "loading"];
-    hiding.into_iter().find(|state| states.contains(state)).unwrap_or("ready")
-}
-
-fn is_health(body: &str) -> bool {
-    let value: Option<serde_json::Value> = serde_json::from_str(body).ok();
-    value.is_some_and(|value| value["status"] == "ok" && value.get("all_models_loaded").is_none())
+    let hiding = ["unauthorized", "metrics_disabled", "unreachable", "loading"];
+    let hidden = hiding.into_iter().find(|state| states.contains(state));
+    let all_sleep = !states.is_empty() && states.iter().all(|state| *state == "sleeping");
+    hidden.unwrap_or(if all_sleep { "sleeping" } else { "ready" })
 }

@@ -44,6 +44,8 @@ pub struct Props {
     pub context: String,
     /// Whether the model was unloaded because nobody asked it anything.
     pub is_sleeping: bool,
+    /// Whether it says that at all, as builds of llama.cpp do since they can sleep (b7500 or so).
+    pub tells_sleep: bool,
     /// Whether the server starts others and passes requests on to them.
     pub is_router: bool,
 }
@@ -65,8 +67,48 @@ pub fn props(body: &str) -> Option<Props> {
         build: text("build_info").unwrap_or_default().to_owned(),
         context: context.map_or_else(String::new, |tokens| tokens.to_string()),
         is_sleeping: value.get("is_sleeping").and_then(Value::as_bool) == Some(true),
+        tells_sleep: value.get("is_sleeping").is_some(),
         is_router: text("role") == Some("router"),
     })
+}
+
+/// The first build of llama.cpp that was seen to answer `/metrics` without counting that as work:
+/// its model falls asleep although it is asked, and is not woken by it (pull request 27376). b10229
+/// does neither. xllamacpp's wheels of both, and of two more builds, were tried.
+const METRICS_ARE_FREE: u32 = 10_566;
+
+impl Props {
+    /// Whether the server may be asked for its metrics as often as one likes. A build that does not
+    /// say which it is may be an old one.
+    pub fn has_free_metrics(&self) -> bool {
+        let number = self.build.strip_prefix('b').and_then(|build| build.split('-').next());
+        let number = number.and_then(|number| number.parse::<u32>().ok());
+        self.tells_sleep && number.is_some_and(|number| number >= METRICS_ARE_FREE)
+    }
+}
+
+/// What `/health` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It serves.
+    Ok,
+    /// Its model was unloaded because nobody asked it anything, as `ik_llama.cpp` says it (pull
+    /// request 2383).
+    Sleeping,
+}
+
+/// Reads `/health` of a llama-server; none where it is something else.
+pub fn health(body: &str) -> Option<Health> {
+    let value: Value = serde_json::from_str(body).ok()?;
+    let is_lemonade = value.get("all_models_loaded").is_some();
+    let sleeps = ["sleeping", "is_sleeping"].iter().any(|key| value[key] == true);
+    match value.get("status")?.as_str()? {
+        _ if is_lemonade => None,
+        "sleeping" => Some(Health::Sleeping),
+        "ok" if sleeps => Some(Health::Sleeping),
+        "ok" => Some(Health::Ok),
+        _ => None,
+    }
 }
 
 /// A slot of `/slots`.
@@ -107,32 +149,86 @@ fn slot(value: &Value) -> Option<Slot> {
     })
 }
 
-/// The models that a router has loaded, by their names.
-pub fn loaded_models(body: &str) -> Option<Vec<String>> {
-    let value: Value = serde_json::from_str(body).ok()?;
-    let models = value.get("data")?.as_array()?.iter();
-    let loaded = models.filter(|model| model["status"]["value"] == "loaded");
-    Some(loaded.filter_map(|model| Some(model.get("id")?.as_str()?.to_owned())).collect())
+/// A model that a router has in memory, or had until it fell asleep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// Its name.
+    pub model: String,
+    /// Whether it sleeps.
+    pub is_sleeping: bool,
 }
 
-/// The addresses of the servers that llama-swap (`/running`) has started and that are ready.
-pub fn running(body: &str) -> Option<Vec<String>> {
+/// The models that a router has loaded (`/models`).
+pub fn loaded_models(body: &str) -> Option<Vec<Loaded>> {
+    let value: Value = serde_json::from_str(body).ok()?;
+    let models = value.get("data")?.as_array()?.iter();
+    let loaded = models.filter_map(|model| {
+        let is_sleeping = match model["status"]["value"].as_str()? {
+            "loaded" => false,
+            "sleeping" => true,
+            _ => return None,
+        };
+        Some(Loaded { model: model.get("id")?.as_str()?.to_owned(), is_sleeping })
+    });
+    Some(loaded.collect())
+}
+
+/// A model behind llama-swap, Lemonade or Ollama.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    /// Its name; empty where nobody tells it.
+    pub model: String,
+    /// Where the server of this model is, or why that is not known.
+    pub address: Result<String, String>,
+}
+
+/// The servers that llama-swap (`/running`) has started and that are ready.
+pub fn running(body: &str) -> Option<Vec<Child>> {
     let value: Value = serde_json::from_str(body).ok()?;
     let running = value.get("running")?.as_array()?.iter();
     let ready = running.filter(|server| server["state"] == "ready");
-    Some(ready.filter_map(|server| Some(server.get("proxy")?.as_str()?.to_owned())).collect())
+    let child = |server: &Value| {
+        let why = "llama-swap does not tell its address; newer ones do, in `proxy` of /running";
+        Child { model: name(server, "model"), address: address(server, "proxy").ok_or(why.into()) }
+    };
+    Some(ready.map(child).collect())
 }
 
-/// The addresses of the llama-servers behind Lemonade (`/v1/health`).
-pub fn backends(body: &str) -> Option<Vec<String>> {
+/// The servers behind Lemonade (`/v1/health`).
+pub fn backends(body: &str) -> Option<Vec<Child>> {
     let value: Value = serde_json::from_str(body).ok()?;
     let loaded = value.get("all_models_loaded")?.as_array()?.iter();
-    let ours = loaded.filter(|model| model["recipe"] == "llamacpp");
-    let address = |model: &Value| {
-        let url = model.get("backend_url")?.as_str()?.trim_end_matches('/');
-        Some(url.strip_suffix("/v1").unwrap_or(url).to_owned())
+    let child = |server: &Value| {
+        let url = address(server, "backend_url").map(|url| {
+            let url = url.trim_end_matches('/');
+            url.strip_suffix("/v1").unwrap_or(url).to_owned()
+        });
+        let address = match server.get("recipe").and_then(Value::as_str) {
+            Some("llamacpp" | "vllm") | None => {
+                url.ok_or("Lemonade does not tell its address".to_owned())
+            }
+            Some(recipe) => Err(format!(
+                "its recipe is {recipe}, whose server has no metrics that halo knows"
+            )),
+        };
+        Child { model: name(server, "model_name"), address }
     };
-    Some(ours.filter_map(address).collect())
+    Some(loaded.map(child).collect())
+}
+
+/// The names of the models that Ollama has loaded (`/api/ps`).
+pub fn ollama_models(body: &str) -> Option<Vec<String>> {
+    let value: Value = serde_json::from_str(body).ok()?;
+    Some(value.get("models")?.as_array()?.iter().map(|model| name(model, "name")).collect())
+}
+
+fn name(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn address(value: &Value, key: &str) -> Option<String> {
+    let url = value.get(key)?.as_str()?;
+    url.starts_with("http").then(|| url.to_owned())
 }
 
 /// A model's name as a part of a query.
