@@ -14,6 +14,15 @@ SLOTS = "abcd"
 SLOT_COLOURS = {"a": BLUE, "b": ORANGE, "c": GREEN, "d": "purple"}
 # Four columns of figures, also on half of a screen.
 NARROW = [g.named(slot.upper(), custom__minWidth=70) for slot in SLOTS]
+TOOLS_WITHOUT_SERVER = ',tool=~"llama-bench|llama-batched-bench|clpeak"'
+NO_SPEED = (
+    "No server worked, and no repetition is known: fill the run in with halo-record export "
+    "(docs/dashboards.md), or see Results"
+)
+WHY_NO_SPEED = (
+    "A scrape learns the speed of a benchmark when it has ended, so that a run which was only "
+    "scraped has its means under Results and nothing here."
+)
 EMPTY = "Nothing at this time: set it to run A with the link in the first table"
 
 
@@ -116,6 +125,31 @@ def overlay(number, title, description, unit, expression, links, **more):
         links=links,
         **more,
     )
+
+
+def speed_overlay(number, title, description, phase, family, links):
+    """The tool's own speed of each repetition where a run has it, else that of servers that worked
+    while it lasted: a server beside a benchmark that needs none is not what was measured."""
+
+    def expression(slot):
+        at = shift(slot)
+        own = f'halo_run_tokens_per_second{{{run_of(slot, f",phase={phase}")}}}'
+        # A repetition may be shorter than a step, and is told at its start alone; at its end it is NaN.
+        own = f"((max_over_time({own}[$__interval]{at}) >= 0) or ({own}{at} >= 0))"
+        own = during(slot, f"max by (job, instance) {own}")
+        server = during(slot, f"sum by (job, instance) ({family}{{§}}{at})")
+        worked = f"max_over_time(({server})[$__range:15s] @ end()) > 0"
+        no_server = f'halo_run_info{{{run_of(slot, TOOLS_WITHOUT_SERVER)}}}{at}'
+        return (
+            f"({own}) or (({server}) and on (job, instance) ({worked}) "
+            f"unless on (job, instance) ({no_server}))"
+        )
+
+    panel = overlay(number, title, description, "suffix: tok/s", "", links, minimum=0)
+    for target, slot in zip(panel["targets"], SLOTS):
+        target["expr"] = g.query(expression(slot), "")["expr"]
+    panel["fieldConfig"]["defaults"]["noValue"] = NO_SPEED
+    return panel
 
 
 def slots_table():
@@ -366,16 +400,16 @@ def build():
                  "percentunit",
                  "max by (job, instance) (clamp_max(rate(halo_throttle_residency_total{§gpu}[$__rate_interval]"
                  "{shift}) / 1000, 1))", to_power, minimum=0, maximum=1))),
-            (10, (12, overlay(
-                14, "Decode", "Generated tokens per second of llama-servers while each run lasted. "
-                "llama-bench has no server; its speeds are among the results.", "suffix: tok/s",
-                "sum by (job, instance) (halo_llama_generated_tokens_per_second{§}{shift})",
-                to_llama, minimum=0)),
-             (12, overlay(
-                 15, "Prefill", "Prompt tokens per second of llama-servers while each run lasted.",
-                 "suffix: tok/s",
-                 "sum by (job, instance) (halo_llama_prompt_tokens_per_second{§}{shift})",
-                 to_llama, minimum=0))),
+            (10, (12, speed_overlay(
+                14, "Decode", "Generated tokens per second: of llama-bench its own figure for each "
+                "repetition, while that lasted, where the run is filled in from an export; of other "
+                "runs that of servers, where one worked. " + WHY_NO_SPEED,
+                '"generation"', "halo_llama_generated_tokens_per_second", to_llama)),
+             (12, speed_overlay(
+                 15, "Prefill", "Prompt tokens per second: of llama-bench its own figure for each "
+                 "repetition, while that lasted, where the run is filled in from an export; of other "
+                 "runs that of servers, where one worked. " + WHY_NO_SPEED,
+                 '"prompt"', "halo_llama_prompt_tokens_per_second", to_llama))),
             (10, (24, conditions_table())),
             (9, (24, settings_table())),
             (8, (12, words_table(

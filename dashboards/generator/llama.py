@@ -57,6 +57,7 @@ def build():
         "metrics_disabled": ORANGE,
         "unauthorized": ORANGE,
         "down": RED,
+        "unreachable": ORANGE,
     }
     return dashboard(
         "llama",
@@ -82,7 +83,8 @@ def build():
                 1,
                 "State of servers",
                 "ready, loading, sleeping, down, or a server that answers without its metrics: "
-                "unauthorized (give halo its key) and metrics_disabled (start it with --metrics).",
+                "unauthorized (give halo its key), metrics_disabled (start it with --metrics) and "
+                "unreachable (a model behind it cannot be asked; docs/llama-servers.md).",
                 "short",
                 [g.query(" or ".join(
                     f'{index} * max by (instance, server) '
@@ -98,13 +100,15 @@ def build():
              (16, g.table(
                  2,
                  "Models",
-                 "What is loaded, by which build of llama.cpp, and how many tokens of context a "
-                 "slot has.",
+                 "What is loaded, by which build of llama.cpp, how many tokens of context a slot "
+                 "has, and why a model behind another server cannot be asked.",
                  "string",
                  [g.query(f"max by (instance, server, model, build, context) "
                           f"({of('halo_llama_model_info')})", table=True),
                   g.query('max by (instance, server) (halo_llama_up{§,server=~"$server"})',
-                          table=True)],
+                          table=True),
+                  g.query(f"max by (instance, server, model, reason) "
+                          f"({of('halo_llama_model_failure')})", table=True)],
                  transformations=[g.merge(), *g.columns({
                      "instance": "Machine",
                      "server": "Server",
@@ -113,6 +117,7 @@ def build():
                      "model": "Model",
                      "context": "Context",
                      "build": "Build",
+                     "reason": "Not asked",
                  })],
                  overrides=[g.named("Answers", mappings=YES_NO, custom__width=90,
                                     custom__cellOptions={"type": "color-text"}),

@@ -4,6 +4,8 @@
 //! that a dashboard shows both alike. Everything comes from the archive's files, which know
 //! families that this halo may not declare any more.
 
+mod speed;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Write};
@@ -17,6 +19,7 @@ use super::export::ExportError;
 use super::read::{self, Table};
 use super::{RunDirectory, schema};
 use crate::metric::{Def, Sample};
+use crate::root::is_word;
 use crate::run::{Brief, Manifest};
 use crate::source::runs;
 
@@ -53,7 +56,9 @@ pub fn write(
     for name in read::names(run)? {
         text.table(&Table::open(run, &name)?)?;
     }
-    text.run(run.name(), &run.manifest()?)?;
+    let manifest = run.manifest()?;
+    text.run(run.name(), &manifest)?;
+    text.speeds(run, &manifest)?;
     text.output.write_all(b"# EOF\n")?;
     let left_out = text.left_out;
     Ok((left_out > 0).then(|| {
@@ -136,6 +141,32 @@ impl Text<'_> {
                     self.sample(&series, during, time)?;
                 }
                 self.sample(&series, sample.value, end)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes how fast the tool was in each repetition, and that nobody says so when that has ended:
+    /// Prometheus would show the last value for 5 minutes more.
+    fn speeds(&mut self, run: &RunDirectory, manifest: &Manifest) -> Result<(), ExportError> {
+        let def = runs::SPEED.def();
+        let mut family = Some(Family::declared(def));
+        for ([task, case, phase], spans) in speed::spans(run, manifest)? {
+            let values = [run.name(), &task, &case, &phase];
+            if !values.iter().all(|value| is_word(value)) {
+                continue;
+            }
+            if let Some(family) = family.take() {
+                write!(self.output, "{family}")?;
+            }
+            let series = self.start(def.name, def.labels.iter().copied().zip(values));
+            for (index, span) in spans.iter().enumerate() {
+                for time in (span.from..span.to).step_by(REPEATED_EVERY) {
+                    self.sample(&series, span.value, time)?;
+                }
+                if spans.get(index + 1).is_none_or(|next| next.from > span.to) {
+                    self.sample(&series, f64::NAN, span.to)?;
+                }
             }
         }
         Ok(())

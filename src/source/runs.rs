@@ -70,6 +70,21 @@ static RESULT: Metric<5> = Metric::new(def(
     &["run", "task", "case", "metric", "unit"],
 ));
 
+/// How fast a tool without a server was, moment by moment: a scrape knows it only when the run has
+/// ended, so an export alone gives it.
+pub static SPEED: Metric<4> = Metric::new(Def {
+    from: "results.parquet and the tool's marks in marks.parquet; in exports alone (`halo-record export --format openmetrics`)",
+    ..def(
+        "halo_run_tokens_per_second",
+        "Tokens per second of a repetition as the tool printed them, while that repetition lasted; NaN when it had ended.",
+        Unit::None,
+        &["run", "task", "case", "phase"],
+    )
+});
+
+/// The families that exports have and the exporter has not.
+pub static EXPORTED: &[&Def] = &[SPEED.def()];
+
 /// The source `runs`.
 pub static SOURCE: Source = Source {
     name: "runs",

@@ -8,7 +8,7 @@ use halo::metric::{Def, Kind, Table, Unit};
 use halo::root::Root;
 use halo::sample;
 use halo::source::tuning::checks::CHECKS;
-use halo::source::{Cadence, SOURCES};
+use halo::source::{Cadence, SOURCES, runs};
 
 use crate::machine::{self, directories, ensure_contents};
 
@@ -17,8 +17,9 @@ pub(crate) fn families() -> BTreeMap<&'static str, (&'static Def, Vec<&'static s
     let of_sources =
         SOURCES.iter().flat_map(|source| source.metrics.iter().map(|def| (*def, source.name)));
     let of_halo = sample::METRICS.iter().map(|def| (*def, "always"));
+    let of_exports = runs::EXPORTED.iter().map(|def| (*def, "exports alone"));
     let mut families: BTreeMap<_, (&Def, Vec<_>)> = BTreeMap::new();
-    for (def, source) in of_sources.chain(of_halo) {
+    for (def, source) in of_sources.chain(of_halo).chain(of_exports) {
         let (known, sources) = families.entry(def.name).or_insert((def, Vec::new()));
         assert!(std::ptr::eq(*known, def), "{} is declared twice", def.name);
         sources.push(source);
@@ -89,6 +90,8 @@ fn sources_give_what_they_declare() {
             "halo_source_failure",
             "halo_power_limit_requested_watts",
             "halo_power_reading_age_seconds",
+            // tests/it/archive/openmetrics.rs exports a run.
+            "halo_run_tokens_per_second",
         ];
         let is_seen = seen.contains(name)
             || exposition.contains(&format!("# TYPE {name} "))

@@ -5,5 +5,8 @@
 
 mod answers;
 mod captures;
+mod children;
+mod sleep;
 mod speed;
 pub(crate) mod stand_in;
+mod vllm;

@@ -2,6 +2,7 @@
 //! server does with them.
 
 mod identity;
+mod plain;
 mod server;
 mod serving;
 

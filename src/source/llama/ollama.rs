@@ -23,8 +23,7 @@ pub fn is_ollama(body: &str) -> bool {
 pub(super) fn children(root: &Root, mut models: Vec<String>) -> Vec<Child> {
     let processes = root.list("/proc/").unwrap_or_default();
     let processes = processes.iter().filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
-    let found: Vec<String> =
-        processes.filter_map(|process| child(root, process)).collect();
+    let found: Vec<String> = processes.filter_map(|process| child(root, process)).collect();
     let why = "Ollama does not tell its port, and no llama-server that Ollama started is seen for \
                it: it runs in a container or under another name";
     let unseen = |model| Child { model, address: Err(why.to_owned()) };
@@ -37,7 +36,8 @@ pub(super) fn children(root: &Root, mut models: Vec<String>) -> Vec<Child> {
         [only] => only.clone(),
         _ => String::new(),
     };
-    let seen = found.into_iter().map(|address| Child { model: model.clone(), address: Ok(address) });
+    let seen =
+        found.into_iter().map(|address| Child { model: model.clone(), address: Ok(address) });
     seen.chain(missing).collect()
 }
 

@@ -207,9 +207,9 @@ pub fn backends(body: &str) -> Option<Vec<Child>> {
             Some("llamacpp" | "vllm") | None => {
                 url.ok_or("Lemonade does not tell its address".to_owned())
             }
-            Some(recipe) => Err(format!(
-                "its recipe is {recipe}, whose server has no metrics that halo knows"
-            )),
+            Some(recipe) => {
+                Err(format!("its recipe is {recipe}, whose server has no metrics that halo knows"))
+            }
         };
         Child { model: name(server, "model_name"), address }
     };

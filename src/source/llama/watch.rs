@@ -70,11 +70,7 @@ impl Default for Watch {
 impl Watch {
     /// Whether a question that may count as work may be asked. `connections` gives those that are
     /// open, where they can be seen.
-    pub fn may_ask(
-        &self,
-        now: Instant,
-        connections: impl FnOnce() -> Option<Connections>,
-    ) -> bool {
+    pub fn may_ask(&self, now: Instant, connections: impl FnOnce() -> Option<Connections>) -> bool {
         let Some(idle) = &self.idle else { return true };
         let rested = now.saturating_duration_since(idle.since);
         if rested >= self.rest {
@@ -82,8 +78,7 @@ impl Watch {
         }
         // Who opens connections and asks for nothing must not keep the model awake either.
         let is_credible = rested >= self.rest_after_alarms();
-        is_credible
-            && connections().is_some_and(|open| !open.is_subset(&idle.connections))
+        is_credible && connections().is_some_and(|open| !open.is_subset(&idle.connections))
     }
 
     fn rest_after_alarms(&self) -> Duration {

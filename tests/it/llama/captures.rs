@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::fs;
 
-use halo::source::llama::text;
+use halo::source::llama::{text, vllm, watch};
 
 use crate::machine::{ensure_contents, fixtures};
 
@@ -54,13 +54,18 @@ fn every_capture_is_read_as_its_golden_text_says() {
 #[test]
 fn any_text_is_read_or_is_none() {
     use proptest::prelude::*;
-    proptest!(|(text in "\\PC{0,300}", number in 0..4_usize)| {
+    proptest!(|(text in "\\PC{0,300}", number in 0..5_usize)| {
         let names = ["metrics_3_in_flight.txt", "slots_2_in_flight.json", "props.txt", "router_models_loaded.json"];
-        let real = capture(names[number]);
+        let real = match names.get(number) {
+            Some(name) => capture(name),
+            None => super::vllm::METRICS.to_owned(),
+        };
         let cut = real.floor_char_boundary(text.len() * 7 % real.len());
         for text in [&*text, &format!("{}{text}", &real[..cut])] {
             let _ = (text::metrics(text), text::slots(text), text::props(text));
             let _ = (text::loaded_models(text), text::running(text), text::backends(text));
+            let _ = (text::health(text), text::ollama_models(text), vllm::figures(text));
+            let _ = (vllm::build(text), vllm::contexts(text), watch::open_connections(text, 80));
         }
     });
 }
@@ -80,14 +85,6 @@ fn what_is_not_finite_or_has_labels_is_left_out() {
 }
 
 #[test]
-fn children_of_llama_swap_and_lemonade_are_found() {
-    // Written from the sources of both, as the facts have them.
-    let swap = r#"{"running":[{"model":"a","state":"ready","proxy":"http://127.0.0.1:5800"},
-        {"model":"b","state":"starting","proxy":"http://127.0.0.1:5801"}]}"#;
-    assert_eq!(text::running(swap).unwrap(), ["http://127.0.0.1:5800"]);
-    let lemonade = r#"{"status":"ok","all_models_loaded":[
-        {"model_name":"a","recipe":"llamacpp","backend_url":"http://127.0.0.1:8001/v1"},
-        {"model_name":"b","recipe":"flm","backend_url":"http://127.0.0.1:8002/v1"}]}"#;
-    assert_eq!(text::backends(lemonade).unwrap(), ["http://127.0.0.1:8001"]);
+fn a_model_is_a_part_of_a_query() {
     assert_eq!(text::query("a b/c&d"), "model=a+b%2Fc%26d&autoload=false");
 }
