@@ -158,7 +158,7 @@ impl Default for Runs {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Llama {
-    /// Where it is: a llama-server, its router, llama-swap, Lemonade or Ollama.
+    /// Where it is: a llama-server, its router, llama-swap, Lemonade, Ollama or vLLM.
     pub url: String,
     /// What it is called in the label `server`; its address where there is no name.
     pub name: Option<String>,

@@ -61,6 +61,8 @@ fn describe(text: &mut String, state: &SourceState) {
     let missing = source
         .metrics
         .iter()
+        // Without a failure there is none to show.
+        .filter(|def| !def.name.ends_with("_failure"))
         .filter(|def| !values.iter().any(|sample| std::ptr::eq(sample.def, **def)));
     for def in missing {
         detail(text, &format!("no {}: it comes from {}", def.name, def.from));

@@ -147,6 +147,16 @@ impl Sampler {
     }
 }
 
+impl Sampler {
+    /// Waits until what was read is logged too, for who ends at once. A source that is stuck is not
+    /// waited for.
+    pub fn wait_for_log(&self) {
+        for desk in self.desks.iter().filter(|desk| !desk.order().is_stuck) {
+            drop(desk.work.lock());
+        }
+    }
+}
+
 impl Drop for Sampler {
     fn drop(&mut self) {
         self.crew.queue().is_closed = true;

@@ -14,14 +14,16 @@ SLOTS = "abcd"
 SLOT_COLOURS = {"a": BLUE, "b": ORANGE, "c": GREEN, "d": "purple"}
 # Four columns of figures, also on half of a screen.
 NARROW = [g.named(slot.upper(), custom__minWidth=70) for slot in SLOTS]
-TOOLS_WITHOUT_SERVER = ',tool=~"llama-bench|llama-batched-bench|clpeak"'
+TOOLS_WITHOUT_SERVER = "llama-bench|llama-batched-bench|clpeak"
 NO_SPEED = (
-    "No server worked, and no repetition is known: fill the run in with halo-record export "
-    "(docs/dashboards.md), or see Results"
+    "Nothing of this was measured: no benchmark of it ran, and no server worked; or the time shown "
+    "is not that of run A"
 )
-WHY_NO_SPEED = (
-    "A scrape learns the speed of a benchmark when it has ended, so that a run which was only "
-    "scraped has its means under Results and nothing here."
+SPEED_OF = (
+    "Of llama-bench its own figure for each repetition, while that lasted, where the run is filled "
+    "in from an export (docs/dashboards.md); of a run that was only scraped, or that told no phases, "
+    "the mean of each case as a level line, because nobody knows when it was. Of other runs the "
+    "speed of servers, where one worked; a server beside a benchmark is not shown."
 )
 EMPTY = "Nothing at this time: set it to run A with the link in the first table"
 
@@ -106,6 +108,11 @@ def overlay(number, title, description, unit, expression, links, **more):
         )
         for slot in SLOTS
     ]
+    return overlay_of(number, title, description, unit, queries, links, **more)
+
+
+def overlay_of(number, title, description, unit, queries, links, no_value=EMPTY, **more):
+    """One query a run."""
     overrides = [
         g.of_query(slot.upper(), color={"fixedColor": SLOT_COLOURS[slot], "mode": "fixed"})
         for slot in SLOTS
@@ -121,35 +128,45 @@ def overlay(number, title, description, unit, expression, links, **more):
         overrides=overrides,
         calcs=["mean", "max"],
         fill=4,
-        no_value=EMPTY,
+        no_value=no_value,
         links=links,
         **more,
     )
 
 
 def speed_overlay(number, title, description, phase, family, links):
-    """The tool's own speed of each repetition where a run has it, else that of servers that worked
-    while it lasted: a server beside a benchmark that needs none is not what was measured."""
+    """The tool's own speed of each repetition, or its means where nobody knows when those were; of
+    runs that need a server that of servers, where one worked while it lasted: a server beside a
+    benchmark is not what was measured."""
+    case = {"generation": "tg[0-9]+.*", "prompt": "pp[0-9]+[^+]*"}[phase]
 
     def expression(slot):
         at = shift(slot)
-        own = f'halo_run_tokens_per_second{{{run_of(slot, f",phase={phase}")}}}'
+        chosen = run_of(slot)
+        own = f'halo_run_tokens_per_second{{{chosen},phase="{phase}"}}'
         # A repetition may be shorter than a step, and is told at its start alone; at its end it is NaN.
         own = f"((max_over_time({own}[$__interval]{at}) >= 0) or ({own}{at} >= 0))"
-        own = during(slot, f"max by (job, instance) {own}")
+        own = during(slot, f"max by (job, instance, case) {own}")
+        has_own = f"max_over_time(halo_run_tokens_per_second{{{chosen}}}[$__range] @ end(){at})"
+        no_server = f'halo_run_info{{{chosen},tool=~"{TOOLS_WITHOUT_SERVER}"}}{at}'
+        mean = f'halo_run_result{{{chosen},metric="tokens_per_second",case=~"{case}"}}'
+        mean = during(slot, f"max by (job, instance, case) ({ever(mean)})")
         server = during(slot, f"sum by (job, instance) ({family}{{§}}{at})")
         worked = f"max_over_time(({server})[$__range:15s] @ end()) > 0"
-        no_server = f'halo_run_info{{{run_of(slot, TOOLS_WITHOUT_SERVER)}}}{at}'
         return (
-            f"({own}) or (({server}) and on (job, instance) ({worked}) "
+            f"({own}) or (({mean}) and on (job, instance) ({no_server}) "
+            f"unless on (job, instance) ({has_own})) "
+            f"or (({server}) and on (job, instance) ({worked}) "
             f"unless on (job, instance) ({no_server}))"
         )
 
-    panel = overlay(number, title, description, "suffix: tok/s", "", links, minimum=0)
-    for target, slot in zip(panel["targets"], SLOTS):
-        target["expr"] = g.query(expression(slot), "")["expr"]
-    panel["fieldConfig"]["defaults"]["noValue"] = NO_SPEED
-    return panel
+    queries = [
+        g.query(expression(slot), f"{slot.upper()}: ${{run_{slot}:text}} {{{{case}}}}")
+        for slot in SLOTS
+    ]
+    return overlay_of(
+        number, title, description, "suffix: tok/s", queries, links, minimum=0, no_value=NO_SPEED
+    )
 
 
 def slots_table():
@@ -401,15 +418,11 @@ def build():
                  "max by (job, instance) (clamp_max(rate(halo_throttle_residency_total{§gpu}[$__rate_interval]"
                  "{shift}) / 1000, 1))", to_power, minimum=0, maximum=1))),
             (10, (12, speed_overlay(
-                14, "Decode", "Generated tokens per second: of llama-bench its own figure for each "
-                "repetition, while that lasted, where the run is filled in from an export; of other "
-                "runs that of servers, where one worked. " + WHY_NO_SPEED,
-                '"generation"', "halo_llama_generated_tokens_per_second", to_llama)),
+                14, "Decode", "Generated tokens per second while each run lasted. " + SPEED_OF,
+                "generation", "halo_llama_generated_tokens_per_second", to_llama)),
              (12, speed_overlay(
-                 15, "Prefill", "Prompt tokens per second: of llama-bench its own figure for each "
-                 "repetition, while that lasted, where the run is filled in from an export; of other "
-                 "runs that of servers, where one worked. " + WHY_NO_SPEED,
-                 '"prompt"', "halo_llama_prompt_tokens_per_second", to_llama))),
+                 15, "Prefill", "Prompt tokens per second while each run lasted. " + SPEED_OF,
+                 "prompt", "halo_llama_prompt_tokens_per_second", to_llama))),
             (10, (24, conditions_table())),
             (9, (24, settings_table())),
             (8, (12, words_table(

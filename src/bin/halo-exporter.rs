@@ -160,7 +160,9 @@ fn snapshot(
 ) -> anyhow::Result<Snapshot> {
     log::start(config.log);
     let sampler = Sampler::start(config, root)?;
-    Ok(runtime()?.block_on(sampler.snapshot(is_wanted)))
+    let snapshot = runtime()?.block_on(sampler.snapshot(is_wanted));
+    sampler.wait_for_log();
+    Ok(snapshot)
 }
 
 fn once(config: &Config) -> anyhow::Result<ExitCode> {

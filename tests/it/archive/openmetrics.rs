@@ -7,7 +7,8 @@ use halo::archive::openmetrics::{INSTANCE, JOB, Target, write};
 use halo::config::Config;
 use halo::metric::Samples;
 use halo::root::Root;
-use halo::run::journal::{Header, Line, Moment, NewSeries, Tick, VERSION};
+use halo::run::Row;
+use halo::run::journal::{By, Header, Line, Mark, Moment, NewSeries, Tick, VERSION};
 use halo::source::runs;
 
 use super::Tables;
@@ -254,4 +255,168 @@ fn a_run_is_described_as_the_exporter_describes_it() {
         .map(|(series, value)| format!("{series}}} {}", value.parse::<f64>().unwrap()))
         .collect();
     assert_eq!(exported, live);
+}
+
+/// A run of llama-bench that began at second 1000: its marks as second, who, what, test and
+/// repetition, and its speeds as case, repetition and value.
+pub(crate) fn bench(
+    marks: &[(i64, By, &str, u32, u32)],
+    speeds: &[(&str, Option<u32>, f64)],
+    cases: &[&str],
+) -> Tables {
+    let at = |second: i64| Moment {
+        monotonic: 7_000_000_000 + second * 1_000_000_000,
+        unix: (1000 + second) * 1_000_000_000,
+    };
+    let header = Header {
+        version: VERSION,
+        run: "id".to_owned(),
+        interval: 1,
+        sources: Vec::new(),
+        at: at(0),
+    };
+    let mut lines = vec![Line::Header(header)];
+    for (second, by, name, test, repetition) in marks {
+        let attributes = [("test", test), ("repetition", repetition)];
+        let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_string()));
+        let attributes = if *by == By::Tool { attributes.into() } else { BTreeMap::new() };
+        lines.push(Line::Mark(Mark {
+            at: at(*second),
+            by: *by,
+            name: (*name).to_owned(),
+            attributes,
+        }));
+    }
+    let rows: Vec<Row> = speeds
+        .iter()
+        .map(|(case, repetition, value)| Row {
+            task: "llama-bench".to_owned(),
+            case: (*case).to_owned(),
+            repetition: *repetition,
+            metric: "tokens_per_second".to_owned(),
+            value: *value,
+            unit: "1/s".to_owned(),
+        })
+        .collect();
+    let tables = Tables::of(&lines, &rows);
+    let start = jiff::Timestamp::from_second(1000).unwrap();
+    tables.write_manifest(start, Some(start + jiff::SignedDuration::from_secs(1000)));
+    let path = tables.path().join("manifest.json");
+    let mut manifest: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    manifest["tool"] = serde_json::json!({"name": "llama-bench"});
+    let case =
+        |case: &&str| serde_json::json!({"task": "llama-bench", "case": case, "parameters": {}});
+    manifest["cases"] = cases.iter().map(case).collect();
+    std::fs::write(path, manifest.to_string()).unwrap();
+    tables
+}
+
+/// The points of the tool's own speed by case and phase; NaN is none.
+fn speeds(tables: &Tables) -> Vec<(String, Vec<(i64, Option<f64>)>)> {
+    let target = Target { job: "j".to_owned(), instance: "i".to_owned() };
+    let mut text = Vec::new();
+    assert_eq!(write(&tables.run, &target, &mut text).unwrap(), None);
+    let series = parse(std::str::from_utf8(&text).unwrap());
+    let ours = series.into_iter().filter(|((name, _), _)| name == "halo_run_tokens_per_second");
+    ours.map(|((_, labels), points)| {
+        assert_eq!(labels["run"], tables.run.name());
+        assert_eq!((&*labels["task"], &*labels["job"]), ("llama-bench", "j"));
+        let known =
+            points.into_iter().map(|(time, value)| (time, (!value.is_nan()).then_some(value)));
+        (format!("{} {}", labels["case"], labels["phase"]), known.collect())
+    })
+    .collect()
+}
+
+const STARTED: (i64, By, &str, u32, u32) = (1, By::Halo, "command started", 0, 0);
+const ENDED: (i64, By, &str, u32, u32) = (900, By::Halo, "command ended", 0, 0);
+
+/// Two cases: prefill twice in a row, and decode that lasts longer than a minute, with a pause.
+#[test]
+fn each_repetition_has_its_speed_while_it_lasts_and_not_a_moment_longer() {
+    let marks = [
+        STARTED,
+        (5, By::Tool, "warm-up prompt", 1, 1),
+        (10, By::Tool, "prompt", 1, 1),
+        (12, By::Tool, "prompt", 1, 2),
+        (15, By::Tool, "test ended", 1, 0),
+        (20, By::Tool, "generation", 2, 1),
+        (150, By::Tool, "test ended", 2, 0),
+        (160, By::Tool, "generation", 2, 2),
+        ENDED,
+    ];
+    let figures = [
+        ("pp512", Some(1), 300.5),
+        ("pp512", Some(2), 310.0),
+        ("tg128", Some(1), 28.0),
+        ("pp512", None, 305.0),
+    ];
+    let tables = bench(&marks, &figures, &["pp512", "tg128"]);
+    let prefill = vec![(1_010_000, Some(300.5)), (1_012_000, Some(310.0)), (1_015_000, None)];
+    let decode = [
+        (1_020_000, Some(28.0)),
+        (1_080_000, Some(28.0)),
+        (1_140_000, Some(28.0)),
+        (1_150_000, None),
+    ];
+    // Of the second repetition nobody printed a speed, so it has none.
+    assert_eq!(
+        speeds(&tables),
+        [("pp512 prompt".to_owned(), prefill), ("tg128 generation".to_owned(), decode.to_vec())]
+    );
+}
+
+#[test]
+fn what_was_not_measured_or_is_not_known_has_no_speed() {
+    let of = |marks: &[_], figures: &[_], cases: &[&str]| speeds(&bench(marks, figures, cases));
+    let prompt = (10, By::Tool, "prompt", 1, 1);
+    let pp = [("pp512", Some(1), 300.0)];
+    assert_eq!(of(&[STARTED, prompt, ENDED], &pp, &["pp512"]).len(), 1);
+    // A tool that tells no phases, a figure without a repetition, a run without results.
+    assert!(of(&[STARTED, ENDED], &pp, &["pp512"]).is_empty());
+    assert!(of(&[STARTED, prompt, ENDED], &[("pp512", None, 300.0)], &["pp512"]).is_empty());
+    assert!(of(&[STARTED, prompt, ENDED], &[], &[]).is_empty());
+    // Both kinds of work in one figure.
+    let both = [STARTED, prompt, (12, By::Tool, "generation", 1, 1), ENDED];
+    assert!(of(&both, &[("pp512+tg128", Some(1), 60.0)], &["pp512+tg128"]).is_empty());
+    // A command that never began, and a phase without length.
+    assert!(of(&[prompt], &pp, &["pp512"]).is_empty());
+    let short = [STARTED, prompt, (10, By::Tool, "test ended", 1, 0), ENDED];
+    assert!(of(&short, &pp, &["pp512"]).is_empty());
+}
+
+/// A run that llama-bench really made, of which an older halo kept no phases.
+#[test]
+fn a_run_whose_repetitions_have_no_known_time_has_no_speed_but_its_means() {
+    let versions = crate::machine::fixtures().join("archive/v1");
+    let run = halo::archive::Archive::at(versions).find("latest").unwrap();
+    let target = Target { job: "j".to_owned(), instance: "i".to_owned() };
+    let mut text = Vec::new();
+    write(&run, &target, &mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(!text.contains("halo_run_tokens_per_second") && text.contains("halo_run_result{"));
+}
+
+/// Each phase that the recorder saw of a program that tells them has the figure that it printed.
+#[test]
+fn a_recorded_run_of_llama_bench_shows_its_repetitions() {
+    let archive = Archive::new();
+    let program = crate::machine::fixtures().join("bin/llama-bench");
+    archive.record(&[], &[program.to_str().unwrap(), "-m", "slow.gguf", "-p", "16", "-n", "4"]);
+    let text = archive.print(&["export", "latest", "--format", "openmetrics"]);
+    let mut values: Vec<f64> = parse(&text)
+        .into_iter()
+        .filter(|((name, _), _)| name == "halo_run_tokens_per_second")
+        .flat_map(|(_, points)| points.into_iter().map(|(_, value)| value))
+        .filter(|value| !value.is_nan())
+        .collect();
+    let run = halo::archive::RunDirectory::at(archive.only_run());
+    let rows = halo::archive::results::read(&run).unwrap();
+    let rows = rows.iter().filter(|row| row.metric == "tokens_per_second");
+    let rows: Vec<f64> = rows.filter(|r| r.repetition.is_some()).map(|row| row.value).collect();
+    // A phase shorter than a millisecond has no sample.
+    assert!(!values.is_empty() && values.len() <= rows.len(), "{text}");
+    values.retain(|value| !rows.contains(value));
+    assert!(values.is_empty(), "{values:?} are not among {rows:?}");
 }

@@ -5,7 +5,7 @@ use std::fs;
 
 use halo::source::llama::text;
 
-use super::answers::{has, ready, shown, swap_with};
+use super::answers::{config, has, once, ready, shown, swap_with};
 use super::stand_in::{Reply, StandIn};
 use crate::program::{command, machine_flags};
 use crate::record::text as string;
@@ -133,14 +133,12 @@ fn ollama(models: &str) -> String {
     for part in ["proc", "sys", "root"] {
         fs::create_dir_all(machine.path().join(part)).unwrap();
     }
-    let config = super::answers::config(&[format!("url = {:?}\nname = \"s\"", server.url())]);
-    let mut program = command();
-    program.arg(format!("--config.file={}", config.path().display()));
-    let once = program.args(machine_flags(machine.path())).arg("--once").output().unwrap();
-    let mut doctor = command();
-    doctor.arg(format!("--config.file={}", config.path().display()));
-    let doctor = doctor.args(machine_flags(machine.path())).arg("--doctor").output().unwrap();
-    string(&once.stdout) + &string(&once.stderr) + &string(&doctor.stdout)
+    let config = config(&[format!("url = {:?}\nname = \"s\"", server.url())]);
+    let mut flags = vec![format!("--config.file={}", config.path().display())];
+    flags.extend(machine_flags(machine.path()));
+    let printed = once(&flags);
+    let doctor = command().args(&flags).arg("--doctor").output().unwrap();
+    string(&printed.stdout) + &string(&printed.stderr) + &string(&doctor.stdout)
 }
 
 #[test]

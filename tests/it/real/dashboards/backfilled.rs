@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use halo::archive::openmetrics::{INSTANCE, JOB, Target, write};
-use halo::run::journal::{Header, Line, Moment, NewSeries, Tick, VERSION};
+use halo::run::journal::{By, Header, Line, Moment, NewSeries, Tick, VERSION};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{View, start_prometheus};
 use crate::archive::Tables;
+use crate::archive::openmetrics::bench;
 use crate::dashboards::{Dashboard, dashboards};
 use crate::real::backfill::fill;
 use crate::real::process::Running;
@@ -193,5 +194,123 @@ fn the_table_of_runs_shows_what_was_filled_in() {
             assert!((shown - start.as_millisecond() as f64).abs() < 1.0, "{row:?}");
             assert_eq!(row.metric["state"], "complete");
         }
+    }
+}
+
+/// A run of llama-bench as text, begun at a time; a server idles, or works, beside it.
+fn benchmark(name: &str, start: Timestamp, has_phases: bool, server: f64) -> String {
+    let mut marks = vec![(1, By::Halo, "command started", 0, 0)];
+    if has_phases {
+        marks.extend([
+            (100, By::Tool, "prompt", 1, 1),
+            (200, By::Tool, "prompt", 1, 2),
+            (300, By::Tool, "test ended", 1, 0),
+            (400, By::Tool, "generation", 2, 1),
+            (700, By::Tool, "test ended", 2, 0),
+        ]);
+    }
+    marks.push((900, By::Halo, "command ended", 0, 0));
+    let figures = [("pp512", Some(1), 300.0), ("pp512", Some(2), 310.0), ("tg128", Some(1), 28.0)];
+    let tables = bench(&marks, &figures, &["pp512", "tg128"]);
+    let target = Target { job: JOB.to_owned(), instance: INSTANCE.to_owned() };
+    let mut text = Vec::new();
+    assert_eq!(write(&tables.run, &target, &mut text).unwrap(), None);
+    let text = String::from_utf8(text).unwrap();
+    let labels = format!("{{job=\"{JOB}\",instance=\"{INSTANCE}\",server=\"s\",model=\"m\"}}");
+    let mut lines: Vec<String> =
+        text.replace(tables.run.name(), name).lines().map(str::to_owned).collect();
+    let end = lines.pop();
+    for phase in ["prompt", "generated"] {
+        lines.push(format!("# TYPE halo_llama_{phase}_tokens_per_second gauge"));
+        for second in (0..=1000).step_by(10) {
+            lines.push(format!(
+                "halo_llama_{phase}_tokens_per_second{labels} {server} {}.000",
+                1000 + second
+            ));
+        }
+    }
+    for result in [("pp512", 305.0), ("tg128", 28.0)] {
+        let (case, mean) = result;
+        if case == "pp512" {
+            lines.push("# TYPE halo_run_result gauge".to_owned());
+        }
+        lines.push(format!(
+            "halo_run_result{{job=\"{JOB}\",instance=\"{INSTANCE}\",run=\"{name}\",task=\"llama-bench\",case=\"{case}\",metric=\"tokens_per_second\",unit=\"1/s\"}} {mean} 1990.000"
+        ));
+    }
+    lines.extend(end);
+    // It begins when it is wanted, and not at second 1000.
+    let shift = start.as_second() - 1000;
+    let moved = lines.iter().map(|line| match line.rsplit_once(' ') {
+        Some((before, time)) if !line.starts_with('#') => {
+            let (seconds, thousandths) = time.split_once('.').unwrap();
+            let seconds: i64 = seconds.parse().unwrap();
+            format!("{before} {}.{thousandths}\n", seconds + shift)
+        }
+        _ => format!("{line}\n"),
+    });
+    moved.collect()
+}
+
+/// What the panels show of a run, by case, second of the run and value.
+fn speeds(has_phases: bool, server: f64) -> [BTreeMap<(String, i64), f64>; 2] {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let start = Timestamp::now() - SignedDuration::from_hours(24 * 30);
+    let start = Timestamp::from_second(start.as_second()).unwrap();
+    let name = directory_name(start);
+    fs::write(path.join("run.om"), benchmark(&name, start, has_phases, server)).unwrap();
+    fill(&path.join("run.om"), &path.join("data"));
+    fs::write(path.join("prometheus.yml"), "global: {}\n").unwrap();
+    let (_running, prometheus) = start_prometheus(path);
+    let base = seconds(start);
+    let view = View { prometheus, start: base - 60.0, end: base + 1400.0, step: INTERVAL as f64 };
+    let given = [("history", "400d".to_owned()), ("run_a", name), ("run_b", "none".to_owned())];
+    let dashboard = comparison();
+    let values = view.variables(&dashboard, &given);
+    ["Decode", "Prefill"].map(|title| {
+        let mut queries = dashboard.queries();
+        let query =
+            queries.find(|q| q.panel["title"] == title && q.target["refId"] == "A").unwrap();
+        let mut found = BTreeMap::new();
+        for series in view.range(&view.interpolate(query.expression, &values)) {
+            let case = series.metric.get("case").cloned().unwrap_or_default();
+            for (time, value) in series.values {
+                #[expect(clippy::cast_possible_truncation, reason = "seconds of a run")]
+                let second = (time - base).round() as i64;
+                found.insert((case.clone(), second), value.parse().unwrap());
+            }
+        }
+        found
+    })
+}
+
+/// The tool's own speed where it was measured, and nothing else: neither the 0 of a server that
+/// idled, nor the speed of one that worked for others.
+#[test]
+fn a_benchmark_shows_its_repetitions_and_no_server() {
+    let at = |case: &str, from: i64, to: i64, value: f64| -> BTreeMap<(String, i64), f64> {
+        (from..to).step_by(10).map(|second| ((case.to_owned(), second), value)).collect()
+    };
+    for server in [0.0, 99.0] {
+        let [decode, prefill] = speeds(true, server);
+        // A step looks back for 15 s, so that the one behind an end may still see what was there.
+        let inner = |found: BTreeMap<(String, i64), f64>| -> BTreeMap<(String, i64), f64> {
+            let is_edge = |second: i64| [200, 300, 310, 700, 710].contains(&second);
+            found.into_iter().filter(|((_, second), _)| !is_edge(*second)).collect()
+        };
+        assert_eq!(inner(decode), inner(at("tg128", 400, 700, 28.0)));
+        let mut both = at("pp512", 100, 200, 300.0);
+        both.extend(at("pp512", 200, 300, 310.0));
+        assert_eq!(inner(prefill), inner(both));
+    }
+}
+
+#[test]
+fn a_benchmark_whose_repetitions_have_no_known_time_shows_its_means() {
+    let [decode, prefill] = speeds(false, 0.0);
+    for (found, case, mean) in [(decode, "tg128", 28.0), (prefill, "pp512", 305.0)] {
+        assert_eq!(found.len(), 100, "{found:?}");
+        assert!(found.iter().all(|((of, _), value)| of == case && *value == mean), "{found:?}");
     }
 }
