@@ -407,6 +407,17 @@ impl Server {
             }
             return "ready";
         }
+        self.read_metrics(target, model, is_free, samples)
+    }
+
+    /// Reads what a model has done and does; `is_free` where the question does not count as work.
+    fn read_metrics(
+        &mut self,
+        target: &Target<'_>,
+        model: &str,
+        is_free: bool,
+        samples: &mut Samples,
+    ) -> State {
         let answer = match target.get("/metrics") {
             Ok(answer) => answer,
             Err(error) => {
@@ -449,9 +460,10 @@ impl Server {
         let is_busy = number("requests_processing").is_some_and(|count| count > 0.0);
         if !is_free {
             let tokens = ["prompt_tokens_total", "tokens_predicted_total"];
-            let tokens = tokens.map(|name| number(name).unwrap_or_default());
+            let tokens = tokens.map(|name| number(name).unwrap_or_default()).iter().sum();
             let waits = number("requests_deferred").is_some_and(|count| count > 0.0);
             let work = Work { tokens, is_busy: is_busy || waits };
+            let watch = self.watches.entry(target.id()).or_default();
             watch.answered(at, work, || target.connections());
         }
         // A question about slots wakes a sleeping model and keeps an idle one awake.

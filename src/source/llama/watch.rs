@@ -26,8 +26,8 @@ pub type Connections = BTreeSet<String>;
 /// What a server has done up to an answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Work {
-    /// Tokens of prompts and of answers.
-    pub tokens: [f64; 2],
+    /// Tokens of prompts and of answers together.
+    pub tokens: f64,
     /// Whether requests are worked on, or wait.
     pub is_busy: bool,
 }
@@ -39,7 +39,7 @@ pub struct Watch {
     pub props: Option<Props>,
     rest: Duration,
     idle: Option<Idle>,
-    tokens: Option<[f64; 2]>,
+    tokens: Option<f64>,
     false_alarms: u32,
     /// Whether it was said that it is left alone.
     pub was_told: bool,
@@ -98,7 +98,9 @@ impl Watch {
         let earlier = self.tokens.replace(work.tokens);
         let rest = self.idle.take().map(|idle| now.saturating_duration_since(idle.since));
         let has_ended = rest.is_some_and(|rest| rest >= self.rest);
-        if work.is_busy || earlier.is_some_and(|earlier| earlier != work.tokens) {
+        // Fewer than before: it was started anew. The counts are whole numbers.
+        let has_moved = |earlier: f64| (work.tokens - earlier).abs() >= 0.5;
+        if work.is_busy || earlier.is_some_and(has_moved) {
             self.false_alarms = 0;
             if has_ended {
                 // It worked, and no connection was seen: it must be asked to know.

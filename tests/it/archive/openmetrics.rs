@@ -312,8 +312,11 @@ pub(crate) fn bench(
     tables
 }
 
+/// Milliseconds, and a speed where there is one.
+type Known = (i64, Option<f64>);
+
 /// The points of the tool's own speed by case and phase; NaN is none.
-fn speeds(tables: &Tables) -> Vec<(String, Vec<(i64, Option<f64>)>)> {
+fn speeds(tables: &Tables) -> Vec<(String, Vec<Known>)> {
     let target = Target { job: "j".to_owned(), instance: "i".to_owned() };
     let mut text = Vec::new();
     assert_eq!(write(&tables.run, &target, &mut text).unwrap(), None);

@@ -185,7 +185,7 @@ fn builds_that_count_no_question_are_known_by_their_number() {
 const SECOND: Duration = Duration::from_secs(1);
 
 fn idle(tokens: f64) -> Work {
-    Work { tokens: [tokens, 0.0], is_busy: false }
+    Work { tokens, is_busy: false }
 }
 
 fn none() -> Option<Connections> {
@@ -229,7 +229,7 @@ fn a_server_that_works_is_asked_each_time() {
     for second in [0, 2, 4] {
         let now = begin + SECOND * second;
         assert!(watch.may_ask(now, none));
-        watch.answered(now, Work { tokens: [1.0, 2.0], is_busy: true }, none);
+        watch.answered(now, Work { tokens: 3.0, is_busy: true }, none);
     }
 }
 
@@ -255,7 +255,7 @@ fn who_opens_connections_and_asks_for_nothing_is_believed_less_and_less() {
     watch.answered(at(2), idle(1.0), || open("b"));
     assert!(!watch.may_ask(at(4), || open("c")), "one false alarm");
     assert!(watch.may_ask(at(32), || open("c")));
-    watch.answered(at(32), Work { tokens: [2.0, 0.0], is_busy: true }, none);
+    watch.answered(at(32), Work { tokens: 2.0, is_busy: true }, none);
     watch.answered(at(34), idle(2.0), none);
     assert!(watch.may_ask(at(36), || open("d")), "that one was none");
 }
