@@ -14,6 +14,7 @@ use crate::source::{Cadence, Reader, Source};
 pub mod ollama;
 mod server;
 pub mod speed;
+mod target;
 pub mod text;
 pub mod vllm;
 pub mod watch;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::speed::{Baseline, Progress, running};
+use super::target::Target;
 use super::text::{self, Child, Health, Loaded, Props};
 use super::vllm::{self, Figures};
-use super::watch::{Connections, Watch, Work, connections};
+use super::watch::{Watch, Work};
 use super::{
     CACHED_TOKENS, CONTEXT_USED, DECODES, DRAFT_ACCEPTED, DRAFT_TOKENS, GENERATED_SPEED,
     GENERATED_TOKENS, GENERATION_SECONDS, MODEL_FAILURE, MODEL_INFO, PROMPT_SECONDS, PROMPT_SPEED,
@@ -66,66 +67,6 @@ pub(super) struct Server {
     progress: BTreeMap<String, (Option<String>, Baseline)>,
     /// When each may be asked again.
     watches: BTreeMap<String, Watch>,
-}
-
-/// Who is asked: the named server or one behind it, and which of a router's models.
-struct Target<'a> {
-    root: &'a Root,
-    client: &'a Client,
-    key: Option<&'a str>,
-    /// The model that it has, where it stands behind another server.
-    model: Option<&'a str>,
-    /// What chooses a model of a router.
-    query: Option<String>,
-}
-
-impl Target<'_> {
-    fn get(&self, path: &str) -> Result<Answer, ReadError> {
-        let answer = match &self.query {
-            Some(query) => self.client.get(&format!("{path}?{query}"), self.key),
-            None => self.client.get(path, self.key),
-        };
-        answer.map_err(|error| self.error(path, error.reason(), error.detail()))
-    }
-
-    /// What tells it apart from others.
-    fn id(&self) -> String {
-        format!("{} {}", self.client.base(), self.query.as_deref().unwrap_or_default())
-    }
-
-    /// A failure to read it, which names the model where it stands behind another server.
-    fn error(&self, path: &str, reason: Reason, detail: &str) -> ReadError {
-        let Some(model) = self.model.filter(|model| !model.is_empty()) else {
-            return ReadError::new(self.client.place(path), reason, detail);
-        };
-        // Several models of a router are asked at one path, and each failure is told.
-        let place = format!("{}#{model}", self.client.place(path).display());
-        let hint = match reason {
-            Reason::Refused | Reason::Timeout => {
-                " from here; where it runs in a container, publish its port or give the container \
-                 the host's network"
-            }
-            _ => "",
-        };
-        ReadError::new(place, reason, format!("model {model}: {detail}{hint}"))
-    }
-
-    fn unauthorized(&self, path: &str) -> ReadError {
-        let text = "the server wants a key: name it with api_key_file or api_key_variable";
-        self.error(path, Reason::Unauthorized, text)
-    }
-
-    fn unexpected(&self, path: &str, status: u16) -> ReadError {
-        let text = match status {
-            300..400 => format!("status {status}: it redirects; name where it redirects to"),
-            _ => format!("status {status}, and no answer of a llama-server"),
-        };
-        self.error(path, Reason::Unsupported, &text)
-    }
-
-    fn connections(&self) -> Option<Connections> {
-        connections(self.root, self.client.port()?)
-    }
 }
 
 impl Server {
