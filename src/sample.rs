@@ -79,6 +79,10 @@ pub const DEADLINE: Duration = Duration::from_millis(500);
 /// A reading of a source apart ([`Cadence::Apart`]) that took longer is not waited for again.
 const SLOW: Duration = Duration::from_millis(20);
 
+/// One that took no longer than this is waited for all the same where the last one is from so long
+/// ago that who asks would be shown what was true when he asked before.
+const WORTH_WAITING: Duration = Duration::from_millis(100);
+
 /// How long a thread may stay with one source before another one goes on with the rest.
 const HELP_AFTER: Duration = Duration::from_millis(5);
 
@@ -379,7 +383,9 @@ impl Desk {
         let (still_serves, is_waited_for) = match (self.source.cadence, &order.latest) {
             (Cadence::Hold(duration), Some(latest)) => (latest.ended.elapsed() < duration, true),
             (Cadence::Apart(duration), Some(latest)) => {
-                (latest.ended.elapsed() < duration, latest.duration < SLOW)
+                let age = latest.ended.elapsed();
+                let patience = if age < duration * 2 { SLOW } else { WORTH_WAITING };
+                (age < duration, latest.duration < patience)
             }
             _ => (false, true),
         };

@@ -76,7 +76,7 @@ pub enum Cadence {
     /// A reading serves for this long: what changes rarely and takes many files.
     Hold(Duration),
     /// As `Hold`, and nobody waits for a reading where the last one was slow: who asks gets that
-    /// one, with its age, while the next is taken.
+    /// one, with its age, while the next is taken. Who asks rarely waits a tenth of a second.
     Apart(Duration),
 }
 
