@@ -298,6 +298,44 @@ fn nothing_is_woken_and_nothing_is_loaded() {
     assert_eq!(loaded, 1, "only what was asked for is loaded");
 }
 
+/// Before b10566 a question for metrics counts as work, and would keep the model awake for ever. A
+/// request that wakes it is seen by its connection, and its tokens are shown while it lasts.
+#[test]
+fn a_model_falls_asleep_while_it_is_looked_at_whatever_the_build() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = tiny_model(directory.path());
+    for build in builds() {
+        let server = Arc::new(Server::of_build(&build, &model, &["--sleep", "6"]));
+        let (exporter, _config) = server.exporter("");
+        let is_sleeping = || server.get("/props", "").contains("\"is_sleeping\":true");
+        wait_until("the model sleeps although it is looked at", || {
+            llama_of(&exporter);
+            std::thread::sleep(Duration::from_millis(500));
+            is_sleeping()
+        });
+        wait_until("it is seen to sleep, and not woken", || {
+            std::thread::sleep(Duration::from_millis(500));
+            llama_of(&exporter).contains("state=\"sleeping\"} 1")
+        });
+        assert!(is_sleeping(), "{}: it was woken", build.display());
+        let stop = Arc::new(AtomicBool::new(false));
+        let client = {
+            let (server, stop) = (Arc::clone(&server), Arc::clone(&stop));
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    server.generate(TOKENS, "\"prompt\":\"alpha\"", &AtomicU64::new(0), &stop);
+                }
+            })
+        };
+        wait_until("its speed is shown", || {
+            std::thread::sleep(Duration::from_millis(200));
+            value(&llama_of(&exporter), "halo_llama_generated_tokens_per_second").is_some()
+        });
+        stop.store(true, Ordering::Relaxed);
+        client.join().unwrap();
+    }
+}
+
 /// A build before b10566 answers `/metrics` between two batches of a prompt.
 /// The model is so small that no build is blocked behind its prompt for longer than a few
 /// milliseconds; servers that are blocked are stand-ins (`tests/it/llama/`).
