@@ -25,6 +25,9 @@ struct Plan {
     families: &'static [(&'static str, bool)],
     /// Whether it is the growth a second that counts.
     is_rate: bool,
+    /// Whether a line that never leaves 0 is left out: a limiter that was never engaged, and a server
+    /// that never worked, are nothing to look at, and not what was measured.
+    omits_idle: bool,
 }
 
 const GIBIBYTE: f64 = 1_073_741_824.0;
@@ -36,6 +39,7 @@ const PLANS: [Plan; 7] = [
         divisor: 1.0,
         families: &[("halo_power_watts", false), ("halo_power_limit_watts", true)],
         is_rate: false,
+        omits_idle: false,
     },
     Plan {
         title: "Temperature",
@@ -43,6 +47,7 @@ const PLANS: [Plan; 7] = [
         divisor: 1.0,
         families: &[("halo_temperature_celsius", false), ("halo_temperature_limit_celsius", true)],
         is_rate: false,
+        omits_idle: false,
     },
     Plan {
         title: "Time that limiters are engaged",
@@ -51,6 +56,7 @@ const PLANS: [Plan; 7] = [
         divisor: 10.0,
         families: &[("halo_throttle_residency_total", false)],
         is_rate: true,
+        omits_idle: true,
     },
     Plan {
         title: "Clocks",
@@ -58,6 +64,7 @@ const PLANS: [Plan; 7] = [
         divisor: 1e9,
         families: &[("halo_gpu_clock_hertz", false), ("halo_cpu_clock_hertz", false)],
         is_rate: false,
+        omits_idle: false,
     },
     Plan {
         title: "Graphics processor busy",
@@ -65,6 +72,7 @@ const PLANS: [Plan; 7] = [
         divisor: 0.01,
         families: &[("halo_gpu_busy_ratio", false)],
         is_rate: false,
+        omits_idle: false,
     },
     Plan {
         title: "Memory",
@@ -76,6 +84,7 @@ const PLANS: [Plan; 7] = [
             ("halo_swap_used_bytes", false),
         ],
         is_rate: false,
+        omits_idle: false,
     },
     Plan {
         title: "Tokens per second of llama-server",
@@ -86,6 +95,7 @@ const PLANS: [Plan; 7] = [
             ("halo_llama_prompt_tokens_per_second", false),
         ],
         is_rate: false,
+        omits_idle: true,
     },
 ];
 
@@ -202,8 +212,7 @@ fn line(
     let values = points.iter().map(|(_, value)| *value);
     let least = values.clone().reduce(f64::min)?;
     let greatest = values.clone().reduce(f64::max)?;
-    // A limiter that was never engaged is no line to look at.
-    if plan.is_rate && greatest <= 0.0 {
+    if plan.omits_idle && greatest <= 0.0 {
         return None;
     }
     let mean = values.sum::<f64>() / points.len() as f64;

@@ -177,3 +177,50 @@ proptest! {
         prop_assert_eq!(stretches.len(), gaps + 1);
     }
 }
+
+/// A server that idles beside a benchmark draws no line of 0: nothing of it was measured.
+#[test]
+fn a_server_that_never_worked_is_no_line() {
+    use halo::run::journal::{By, Header, Line, Mark, Moment, NewSeries, Tick, VERSION};
+    let at =
+        |second: i64| Moment { monotonic: second * 1_000_000_000, unix: second * 1_000_000_000 };
+    let mark = |second, name: &str| {
+        let attributes = std::collections::BTreeMap::new();
+        Line::Mark(Mark { at: at(second), by: By::Halo, name: name.to_owned(), attributes })
+    };
+    for (speeds, is_drawn) in [([0.0, 0.0, 0.0], false), ([0.0, 12.5, 0.0], true)] {
+        let header = Header {
+            version: VERSION,
+            run: "id".to_owned(),
+            interval: 1_000_000_000,
+            sources: Vec::new(),
+            at: at(0),
+        };
+        let labels = ["s", "m"].map(str::to_owned).to_vec();
+        let series = ("halo_llama_generated_tokens_per_second".to_owned(), labels);
+        let mut lines = vec![
+            Line::Header(header),
+            mark(0, "command started"),
+            Line::Series(NewSeries { first: 0, series: vec![series] }),
+        ];
+        for (second, speed) in (1..).zip(speeds) {
+            let values = vec![speed];
+            lines.push(Line::Tick(Tick {
+                at: at(second),
+                series: vec![0],
+                values,
+                ..Tick::default()
+            }));
+        }
+        lines.push(mark(4, "command ended"));
+        let tables = crate::archive::Tables::of(&lines, &[]);
+        let start = jiff::Timestamp::UNIX_EPOCH;
+        tables.write_manifest(start, Some(start + jiff::SignedDuration::from_secs(4)));
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_halo-record"));
+        program.arg("report").arg(tables.run.name()).args(["--format", "json", "--archive"]);
+        let output = program.arg(tables.path().parent().unwrap()).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let drawn = text(&output.stdout).contains("Tokens per second of llama-server");
+        assert_eq!(drawn, is_drawn, "{speeds:?}");
+    }
+}
