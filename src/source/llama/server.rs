@@ -146,6 +146,15 @@ impl Server {
         if let Some(props) = known.filter(rests) {
             return self.read_model(target, &props, samples);
         }
+        let is_safe = |props: &Props| props.tells_sleep || props.is_router;
+        if !watch.props.as_ref().is_some_and(is_safe)
+            && let Some(models) = self.sleeping_models(target)
+        {
+            for model in models {
+                samples.record(&MODEL_INFO, [&self.name, &model, "", ""], 1.0);
+            }
+            return "sleeping";
+        }
         let props = match target.get("/props") {
             Ok(answer) => answer,
             Err(error) => {
@@ -153,8 +162,10 @@ impl Server {
                 return if target.model.is_some() { "unreachable" } else { "ready" };
             }
         };
+        let watch = self.watches.entry(target.id()).or_default();
         match (props.status, text::props(&props.body)) {
             (200, Some(props)) if props.is_router && target.model.is_none() => {
+                watch.props = Some(props);
                 self.read_router(target, samples)
             }
             (200, Some(props)) => {
@@ -171,6 +182,15 @@ impl Server {
                 if target.model.is_some() { "unreachable" } else { "ready" }
             }
         }
+    }
+
+    /// The models of a server that says in its list that they sleep. Until it is known that a question
+    /// about properties does not wake them, this is asked before.
+    fn sleeping_models(&mut self, target: &Target<'_>) -> Option<Vec<String>> {
+        let list = target.get("/v1/models").ok().filter(|answer| answer.status == 200)?;
+        let models = text::sleeping_models(&list.body)?;
+        self.watches.entry(target.id()).or_default().fell_asleep();
+        Some(models)
     }
 
     /// llama-swap and Lemonade answer otherwise and tell which servers are behind them; Ollama has

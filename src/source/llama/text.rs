@@ -173,6 +173,22 @@ pub fn loaded_models(body: &str) -> Option<Vec<Loaded>> {
     Some(loaded.collect())
 }
 
+/// The models of a server that has none awake, and at least one that sleeps (`/v1/models`); none
+/// where one is awake, or nothing is said of it.
+pub fn sleeping_models(body: &str) -> Option<Vec<String>> {
+    let value: Value = serde_json::from_str(body).ok()?;
+    let mut sleeping = Vec::new();
+    for model in value.get("data")?.as_array()? {
+        let status = model.get("status")?;
+        match status.get("value").unwrap_or(status).as_str()? {
+            "sleeping" => sleeping.push(name(model, "id")),
+            "unloaded" | "downloaded" => {}
+            _ => return None,
+        }
+    }
+    (!sleeping.is_empty()).then_some(sleeping)
+}
+
 /// A model behind llama-swap, Lemonade or Ollama.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Child {

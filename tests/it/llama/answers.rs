@@ -87,7 +87,7 @@ fn a_server_is_shown_with_its_model_and_counters() {
     );
     assert!(!shown.contains("per_second"), "one answer gives no speed: {shown}");
     // Nobody works, so nobody is asked about slots: that would wake a model.
-    assert_eq!(server.asked(), ["/health", "/props", "/metrics"]);
+    assert_eq!(server.asked(), ["/health", "/v1/models", "/props", "/metrics"]);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_sleeping_model_is_not_asked_anything() {
     assert!(props.contains("\"is_sleeping\":true"));
     server.set("/props", Reply::ok(props));
     has(&shown(&server.url(), ""), &["state=\"sleeping\"} 1", "halo_llama_up{server=\"s\"} 1"]);
-    assert_eq!(server.asked(), ["/health", "/props"]);
+    assert_eq!(server.asked(), ["/health", "/v1/models", "/props"]);
 }
 
 #[test]

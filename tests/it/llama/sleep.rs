@@ -160,7 +160,36 @@ fn a_model_of_a_router_that_sleeps_is_not_asked() {
     ]);
     let shown = shown(&router.url(), "");
     has(&shown, &["state=\"sleeping\"} 1", "halo_llama_model_info{server=\"s\",model=\"tiny-a\""]);
-    assert_eq!(router.asked(), ["/health", "/props", "/models"]);
+    assert_eq!(router.asked(), ["/health", "/v1/models", "/props", "/models"]);
+}
+
+/// One that says so in its list alone is not asked what could wake it.
+#[test]
+fn a_server_that_says_in_its_list_of_models_that_they_sleep_is_asked_nothing_more() {
+    for (list, sleeps) in [
+        ("{\"data\":[{\"id\":\"m\",\"status\":{\"value\":\"sleeping\"}}]}", true),
+        ("{\"data\":[{\"id\":\"m\",\"status\":\"sleeping\"}]}", true),
+        (
+            "{\"data\":[{\"id\":\"m\",\"status\":{\"value\":\"sleeping\"}},\
+              {\"id\":\"n\",\"status\":{\"value\":\"unloaded\"}}]}",
+            true,
+        ),
+        (
+            "{\"data\":[{\"id\":\"m\",\"status\":{\"value\":\"sleeping\"}},\
+              {\"id\":\"n\",\"status\":{\"value\":\"loaded\"}}]}",
+            false,
+        ),
+        ("{\"data\":[{\"id\":\"m\"}]}", false),
+        ("{\"data\":[]}", false),
+        ("sleeping", false),
+    ] {
+        let server = server("b9760-6ee0f6579", None);
+        server.set("/v1/models", Reply::ok(list));
+        let shown = shown(&server.url(), "");
+        assert_eq!(shown.contains("state=\"sleeping\"} 1"), sleeps, "{list}: {shown}");
+        assert_eq!(server.asked() == ["/health", "/v1/models"], sleeps, "{list}");
+        assert!(!sleeps || shown.contains("halo_llama_model_info{server=\"s\",model=\"m\""));
+    }
 }
 
 #[test]
