@@ -5,6 +5,7 @@
 
 pub mod compare;
 pub mod consumption;
+pub mod devices;
 pub mod energy;
 pub mod evals;
 pub mod phase;

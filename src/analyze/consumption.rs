@@ -1,5 +1,6 @@
 //! What a run and its phases took: which sensor tells it, over which windows, for how many tokens.
 
+use super::devices::{Devices, Usage};
 use super::energy::{self, Sensor};
 use super::evals::{self, Task};
 use super::phase::{Phase, Window, Work};
@@ -9,6 +10,12 @@ use crate::run::manifest::Energy;
 use crate::source::amdgpu::BUSY;
 use crate::source::rapl::ENERGY;
 use crate::source::shared::POWER;
+
+/// The domain of power that is all of an APU.
+const SOCKET: &str = "socket";
+
+/// The domain of power that is a card of its own.
+const CARD: &str = "card";
 
 /// The time constant of the filter that firmware puts over the socket's power, in seconds
 /// (`time_filter_alphavalue` of `gpu_metrics` v3.0 is 1,000,000 µs).
@@ -54,8 +61,20 @@ pub struct Repetition {
     pub joules_per_token: f64,
 }
 
-/// Readings that tell energy.
-enum Readings {
+/// What tells the energy of a command or of a case.
+struct Readings {
+    /// The sensors, each of another part of the machine: their sum is the figure.
+    sensors: Vec<Series>,
+    /// Which they are.
+    source: String,
+    /// Why there is no figure all the same.
+    absent: Option<String>,
+    /// The devices that they are about: the APU or the processor, then cards.
+    gpus: Vec<String>,
+}
+
+/// Readings of one sensor.
+enum Series {
     /// Of power in watts.
     Power(Vec<Point>, Sensor),
     /// Of a counter in joules, with the longest gap in seconds.
@@ -63,29 +82,96 @@ enum Readings {
 }
 
 impl Readings {
-    /// The best that the recording has: the socket, which includes everything, before the package's
-    /// counter, whose domains depend on the processor.
-    fn of(telemetry: &dyn Telemetry, interval: f64) -> Result<Option<(Self, String)>, Unreadable> {
+    /// The best that the recording has: the socket, which includes all of the processor, before the
+    /// package's counter, whose domains depend on the processor; and the cards that worked.
+    fn of(
+        telemetry: &dyn Telemetry,
+        interval: f64,
+        devices: &Devices,
+    ) -> Result<Option<Self>, Unreadable> {
         let longest_gap = GAP.max(GAP_INTERVALS * interval);
-        let socket = telemetry
-            .series(POWER.def())?
-            .into_iter()
-            .find(|series| series.labels.get(1).is_some_and(|domain| domain == "socket"));
-        if let Some(socket) = socket.filter(|series| series.points.len() > 1) {
+        let power: Vec<_> =
+            telemetry.series(POWER.def())?.into_iter().filter(|one| one.points.len() > 1).collect();
+        let of = |device: Option<&str>, wanted: &str| {
+            let mut found = power.iter().filter(|series| {
+                let [gpu, domain] = &series.labels[..] else { return false };
+                domain == wanted && device.is_none_or(|device| device == gpu)
+            });
+            let only = found.next();
+            only.filter(|_| found.next().is_none())
+        };
+        let mut readings =
+            Self { sensors: Vec::new(), source: String::new(), absent: None, gpus: Vec::new() };
+        // Where the machine's GPUs are known, a socket is the APU's alone.
+        let socket = match &devices.apu {
+            Some(apu) => of(Some(apu), SOCKET),
+            None if devices.is_machine_known => None,
+            None => of(None, SOCKET),
+        };
+        let mut names = Vec::new();
+        if let Some(socket) = socket {
             let sensor = Sensor { filter: SOCKET_FILTER, longest_gap };
-            let source = format!("{}, domain socket of {}", POWER.def().name, socket.labels[0]);
-            return Ok(Some((Self::Power(socket.points, sensor), source)));
+            readings.sensors.push(Series::Power(socket.points.clone(), sensor));
+            names.push(format!("domain {SOCKET} of {}", socket.labels[0]));
+            readings.gpus.push(socket.labels[0].clone());
+        } else {
+            let package = telemetry.series(ENERGY.def())?.into_iter().find(|series| {
+                series.labels.first().is_some_and(|domain| domain == "package")
+                    && series.points.len() > 1
+            });
+            if let Some(package) = package {
+                readings.sensors.push(Series::Counter(package.points, longest_gap));
+                readings.source = format!("{}, domain package (RAPL)", ENERGY.def().name);
+            }
         }
-        let package = telemetry
-            .series(ENERGY.def())?
-            .into_iter()
-            .find(|series| series.labels.first().is_some_and(|domain| domain == "package"));
-        Ok(package.filter(|series| series.points.len() > 1).map(|package| {
-            let source = format!("{}, domain package (RAPL)", ENERGY.def().name);
-            (Self::Counter(package.points, longest_gap), source)
-        }))
+        readings.absent.clone_from(&devices.absent);
+        for card in &devices.cards {
+            readings.gpus.push(card.clone());
+            if let Some(series) = of(Some(card), CARD) {
+                // What firmware does to the readings of a card is not known.
+                let sensor = Sensor { filter: 0.0, longest_gap };
+                readings.sensors.push(Series::Power(series.points.clone(), sensor));
+                names.push(format!("domain {CARD} of {card}"));
+            } else {
+                let reason = format!("{card} worked, and its power was not read meanwhile");
+                readings.absent.get_or_insert(reason);
+            }
+        }
+        if readings.sensors.is_empty() {
+            return Ok(None);
+        }
+        if !names.is_empty() {
+            let join = if readings.source.is_empty() { "" } else { " and " };
+            readings.source += &format!("{join}{}, {}", POWER.def().name, names.join(" and "));
+        }
+        if socket.is_none() && readings.source.starts_with(POWER.def().name) {
+            readings.source += "; without the processor, whose power no sensor tells";
+        }
+        if let Some(remark) = &devices.remark {
+            readings.source += &format!("; {remark}");
+        }
+        Ok(Some(readings))
     }
 
+    /// The sum of all sensors; none where one of them says nothing.
+    fn energy(&self, window: Window) -> Option<energy::Energy> {
+        let all: Vec<energy::Energy> =
+            self.sensors.iter().map(|series| series.energy(window)).collect::<Option<_>>()?;
+        let [first, rest @ ..] = &all[..] else { return None };
+        // What one sensor did not see is not in the sum: the least that was covered counts.
+        let sum = |sum: energy::Energy, one: &energy::Energy| energy::Energy {
+            joules: (sum.joules / sum.covered + one.joules / one.covered)
+                * sum.covered.min(one.covered),
+            covered: sum.covered.min(one.covered),
+            coverage: sum.coverage.min(one.coverage),
+            // Highest readings of two need not have been at one moment.
+            peak: None,
+        };
+        Some(rest.iter().fold(*first, sum))
+    }
+}
+
+impl Series {
     fn energy(&self, window: Window) -> Option<energy::Energy> {
         match self {
             Self::Power(points, sensor) => energy::of_power(near(points, window), window, *sensor),
@@ -129,18 +215,20 @@ pub fn of_eval(
     tasks: &[Task],
     samples: &[(Option<Window>, Question<'_>)],
     interval: f64,
+    usage: &Usage,
     thresholds: &Thresholds,
 ) -> Result<Option<OfEval>, Unreadable> {
-    let Some((readings, source)) = Readings::of(telemetry, interval)? else { return Ok(None) };
+    let Some(readings) = Readings::of(telemetry, interval, &usage.whole)? else { return Ok(None) };
+    let source = &readings.source;
     let tasks = tasks.iter().map(|task| {
         let measured = Measured::of(&readings, &[task.window], thresholds);
         let named = (task.name.as_str(), "", TASK);
         if task.is_shared {
             let absent = "other tasks were worked on at the same time".to_owned();
             let alone = Measured { figures: None, absent: Some(absent), ..measured };
-            return alone.part(&source, named, task.generated_tokens, None);
+            return alone.part(source, named, task.generated_tokens, None);
         }
-        measured.part(&source, named, task.generated_tokens, None)
+        measured.part(source, named, task.generated_tokens, None)
     });
     let tasks = tasks.collect();
     let mut questions: Vec<(Window, Question<'_>)> =
@@ -150,7 +238,8 @@ pub fn of_eval(
     let windows: Vec<Window> = questions.iter().map(|(window, _)| *window).collect();
     let known = |part: Window| {
         let energy = readings.energy(part)?;
-        (energy.coverage >= thresholds.coverage).then_some(energy.joules)
+        let is_known = readings.absent.is_none() && energy.coverage >= thresholds.coverage;
+        is_known.then_some(energy.joules)
     };
     let shared = evals::share(&windows, known);
     let of_sample = |(window, question): &(Option<Window>, Question<'_>)| {
@@ -164,7 +253,7 @@ pub fn of_eval(
 /// What a run took. Nothing where no sensor tells power or energy.
 ///
 /// `phases` are those that were measured, in the order of time; `interval` is how often the machine
-/// was sampled, in seconds.
+/// was sampled, in seconds; `usage` says which GPUs worked.
 ///
 /// # Errors
 ///
@@ -174,20 +263,47 @@ pub fn of(
     command: Window,
     phases: &[Phase],
     interval: f64,
+    usage: &Usage,
     thresholds: &Thresholds,
 ) -> Result<Option<Consumption>, Unreadable> {
-    let Some((readings, source)) = Readings::of(telemetry, interval)? else { return Ok(None) };
-    let idle = idle(telemetry, &readings, command)?;
-    let measured = |windows: &[Window]| Measured::of(&readings, windows, thresholds);
-    let mut parts = vec![measured(&[command]).part(&source, ("", "", "command"), None, idle)];
+    let Some(of_command) = Readings::of(telemetry, interval, &usage.whole)? else {
+        return Ok(None);
+    };
+    let idle_before = idle(telemetry, &of_command, command)?;
+    let measured = Measured::of(&of_command, &[command], thresholds);
+    let mut parts = vec![measured.part(&of_command.source, ("", "", "command"), None, idle_before)];
+    let mut repetitions = Vec::new();
     for group in groups(phases) {
         let Phase { task, case, work, .. } = group[0];
+        let devices = usage.of_case(task, case);
+        // Cases of a command may be measured on other devices each.
+        let own = if *devices == usage.whole {
+            None
+        } else {
+            Readings::of(telemetry, interval, devices)?
+        };
+        let readings = own.as_ref().unwrap_or(&of_command);
+        let idle_before = match &own {
+            Some(own) => idle(telemetry, own, command)?,
+            None => idle_before,
+        };
         let tokens = group.iter().map(|phase| phase.tokens).sum::<Option<u64>>();
-        let measured = measured(&stretches(&group));
-        parts.push(measured.part(&source, (task, case, work.as_str()), tokens, idle));
+        let measured = Measured::of(readings, &stretches(&group), thresholds);
+        let named = (task.as_str(), case.as_str(), work.as_str());
+        parts.push(measured.part(&readings.source, named, tokens, idle_before));
+        repetitions.extend(repetitions_of(&group, readings, thresholds));
     }
-    let repetitions = phases.iter().filter_map(|phase| {
-        let measured = measured(&[phase.window]);
+    Ok(Some(Consumption { parts, repetitions }))
+}
+
+/// The repetitions of a case that are long enough for the sensors.
+fn repetitions_of<'a>(
+    group: &'a [&Phase],
+    readings: &'a Readings,
+    thresholds: &'a Thresholds,
+) -> impl Iterator<Item = Repetition> + 'a {
+    group.iter().filter_map(|phase| {
+        let measured = Measured::of(readings, &[phase.window], thresholds);
         let joules = measured.figures?.mean_watts * measured.seconds;
         Some(Repetition {
             task: phase.task.clone(),
@@ -196,8 +312,7 @@ pub fn of(
             number: phase.repetition?,
             joules_per_token: joules / phase.tokens.filter(|tokens| *tokens > 0)? as f64,
         })
-    });
-    Ok(Some(Consumption { parts, repetitions: repetitions.collect() }))
+    })
 }
 
 /// Watts before the command was started, where the graphics processor was idle then.
@@ -211,8 +326,11 @@ fn idle(
         return Ok(None);
     };
     let busy = telemetry.series(BUSY.def())?;
-    let mut readings = busy.iter().flat_map(|series| &series.points);
-    let is_idle = readings.all(|busy| !before.holds(busy.at) || busy.value <= IDLE_BUSY);
+    // A card that is not in the figures may do what it wants.
+    let is_counted = |gpu: &String| readings.gpus.is_empty() || readings.gpus.contains(gpu);
+    let counted = busy.iter().filter(|series| series.labels.first().is_some_and(is_counted));
+    let mut looks = counted.flat_map(|series| &series.points);
+    let is_idle = looks.all(|busy| !before.holds(busy.at) || busy.value <= IDLE_BUSY);
     Ok((is_idle && !busy.is_empty()).then(|| energy.mean_watts()))
 }
 
@@ -275,7 +393,9 @@ impl Measured {
         let coverage = if seconds > 0.0 { covered / seconds } else { 0.0 };
         let shortest = windows.iter().map(|window| window.seconds()).reduce(f64::min);
         let shortest = shortest.unwrap_or_default();
-        let absent = if shortest < thresholds.shortest_phase {
+        let absent = if readings.absent.is_some() {
+            readings.absent.clone()
+        } else if shortest < thresholds.shortest_phase {
             Some(format!(
                 "too short for the sensor: {shortest:.2} s without a break, and {} s are needed",
                 thresholds.shortest_phase

@@ -251,7 +251,8 @@ fn take_results(manifest: &mut Manifest, parsed: Parsed) -> Output {
     Output { rows: parsed.rows, samples: parsed.samples, moments: parsed.moments }
 }
 
-fn read(run: &RunDirectory, name: &str) -> io::Result<Vec<u8>> {
+/// What the command printed on one of its outputs.
+pub(super) fn read(run: &RunDirectory, name: &str) -> io::Result<Vec<u8>> {
     let path = run.join(RAW).join(name);
     let at = |error: io::Error| io::Error::new(error.kind(), format!("{RAW}/{name}: {error}"));
     match fs::metadata(&path) {

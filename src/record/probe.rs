@@ -17,6 +17,7 @@ use crate::process::{Output, Program};
 use crate::root::Root;
 use crate::run::Environment;
 use crate::sample::Sampler;
+use crate::source::amdgpu::{is_card, uevent_value};
 use crate::source::{Presence, Source, process_gpu, runs, selfstat};
 
 /// How long all programs that are asked may take together.
@@ -26,7 +27,18 @@ const DEADLINE: Duration = Duration::from_secs(2);
 const LONGEST: usize = 4096;
 
 /// Variables that change what an inference engine does. Everything else is nobody's business.
-const VARIABLES: [&str; 5] = ["RADV_", "HSA_", "ROCBLAS_", "GGML_", "LLAMA_"];
+const VARIABLES: [&str; 9] = [
+    "RADV_",
+    "HSA_",
+    "ROCBLAS_",
+    "GGML_",
+    "LLAMA_",
+    // Which GPUs a command sees.
+    "CUDA_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+];
 
 /// Families whose values belong to the environment: they change between runs rather than in them.
 const VALUES: [&str; 12] = [
@@ -146,7 +158,13 @@ fn take(environment: &mut Environment, sample: &Sample) {
                 add(format!("host.{label}"), value);
             }
         }
-        ("halo_gpu_info" | "halo_npu_info" | "halo_gpu_performance_level_info", labels) => {
+        (
+            "halo_gpu_info"
+            | "halo_gpu_kind_info"
+            | "halo_npu_info"
+            | "halo_gpu_performance_level_info",
+            labels,
+        ) => {
             let Some(((kind, device), labels)) = labels.split_first() else { return };
             let kind = if *kind == "device" { "npu" } else { kind };
             // The number of a card says nothing about it.
@@ -196,6 +214,39 @@ fn facts_of_files(root: &Root) -> Vec<(String, String)> {
             // What the card does not have is version 0.
             let version = version.ok().filter(|version| version != "0x00000000");
             add(&format!("gpu.{address}.firmware.{part}"), version);
+        }
+    }
+    facts.extend(gpus_of_others(root));
+    facts
+}
+
+/// The GPUs of other drivers than amdgpu: halo reads nothing of them, and a run has to say so. The
+/// PCI bus has those too whose driver makes no device of DRM.
+fn gpus_of_others(root: &Root) -> Vec<(String, String)> {
+    const BUS: &str = "/sys/bus/pci/devices";
+    let cards = root.list("/sys/class/drm").unwrap_or_default();
+    let cards = cards.iter().filter(|name| is_card(name));
+    let mut places: Vec<String> =
+        cards.map(|card| format!("/sys/class/drm/{card}/device")).collect();
+    let devices = root.list(BUS).unwrap_or_default();
+    places.extend(devices.iter().map(|device| format!("{BUS}/{device}")).filter(|place| {
+        // Base class 3: display controllers.
+        root.word(&format!("{place}/class")).is_ok_and(|class| class.starts_with("0x03"))
+    }));
+    let mut facts = Vec::new();
+    for place in places {
+        let uevent = root.read(&format!("{place}/uevent")).unwrap_or_default();
+        let value = |key| uevent_value(&uevent, key).filter(|value| is_fact(value));
+        let address = value("PCI_SLOT_NAME").or_else(|| place.strip_prefix(BUS)?.get(1..));
+        let driver = value("DRIVER").unwrap_or("none");
+        // What makes pictures alone: a console of a server's management, or the firmware's buffer.
+        let (Some(address), false) = (address, ["amdgpu", "ast", "mgag200"].contains(&driver))
+        else {
+            continue;
+        };
+        facts.push((format!("gpu.{address}.driver"), driver.to_owned()));
+        if let Some(id) = value("PCI_ID") {
+            facts.push((format!("gpu.{address}.pci_id"), id.to_lowercase()));
         }
     }
     facts

@@ -1,18 +1,22 @@
 //! What a recorded run is worth: its energy and its verdict, from its finished tables.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 use jiff::Timestamp;
 
 use super::close::Output;
 use crate::analyze::consumption::{self, Consumption};
+use crate::analyze::devices::{Evidence, Usage};
+use crate::analyze::phase::Window;
 use crate::analyze::telemetry::{Telemetry, Unreadable};
 use crate::analyze::{evals, phase, served, verdict};
 use crate::archive::{RunDirectory, moments};
+use crate::command_line;
 use crate::run::Manifest;
 use crate::run::manifest::{Energy, Origin};
 use crate::run::{EvalSample, Thresholds};
-use crate::tool::{Phase, Row, ToolMoment};
+use crate::tool::{Phase, Row, ToolMoment, devices};
 
 /// The case of the figures that are about the whole command.
 const COMMAND: &str = "command";
@@ -68,11 +72,29 @@ fn take_energy(
     let Some(command) = phase::command(&events, last) else { return Ok(None) };
     let phases = phase::measured(&events, &manifest.cases, command);
     let interval = interval(manifest);
-    let consumption = consumption::of(run, command, &phases, interval, thresholds)?;
+    let usage = usage(run, manifest, command)?;
+    let consumption = consumption::of(run, command, &phases, interval, &usage, thresholds)?;
     if let Some(consumption) = &consumption {
         manifest.energy.clone_from(&consumption.parts);
     }
     Ok(consumption)
+}
+
+/// Which GPUs the command used.
+fn usage(run: &RunDirectory, manifest: &Manifest, command: Window) -> Result<Usage, Unreadable> {
+    let argv: Vec<OsString> = manifest.command.executed.iter().map(OsString::from).collect();
+    let program = command_line::program(&argv).map_or(0, |(program, _)| program);
+    let printed = ["stderr", "stdout"].map(|name| super::close::read(run, name));
+    // Without its output there is less evidence, which the figures then say.
+    let printed: Vec<u8> = printed.into_iter().flatten().flatten().collect();
+    let evidence = Evidence {
+        environment: Some(&manifest.environment_at_start),
+        arguments: &manifest.command.executed[program.min(argv.len())..],
+        named: devices::named(&String::from_utf8_lossy(&printed)),
+        cases: &manifest.cases,
+        counted: &manifest.command.gpus,
+    };
+    Usage::of(&evidence, run, command)
 }
 
 fn interval(manifest: &Manifest) -> f64 {
@@ -98,7 +120,9 @@ fn take_eval(
     let tasks = evals::tasks(samples, &windows, command);
     let asked: Vec<_> =
         samples.iter().zip(&windows).map(|(sample, window)| (*window, sample.question())).collect();
-    let energy = consumption::of_eval(run, &tasks, &asked, interval(manifest), thresholds)?;
+    let usage = usage(run, manifest, command)?;
+    let interval = interval(manifest);
+    let energy = consumption::of_eval(run, &tasks, &asked, interval, &usage, thresholds)?;
     let mut push = |task: &str, metric: &str, value: Option<f64>, unit: &str| {
         rows.extend(value.map(|value| row(task, metric, value, unit)));
     };

@@ -258,6 +258,10 @@ pub struct Command {
     /// The files and directories into which its tool writes, as whole paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<String>,
+    /// The GPUs on which its processes worked, by PCI address, as the kernel counted while they ran
+    /// (`drm-engine-*` and `drm-memory-*` of their `fdinfo`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<String>,
     /// When it was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<Timestamp>,

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
+use crate::metric::{Def, Kind as MetricKind, Metric, Samples, Table, Unit};
 use crate::root::{ReadError, Root};
 use crate::source::registered::Registered;
 use crate::source::shared::{NPU_BUSY, NPU_CLOCK, POWER, TEMPERATURE, celsius_from_milli};
@@ -16,6 +16,9 @@ use crate::source::{Cadence, Presence, Reader, Source, absent_or};
 pub mod dpm;
 pub mod gpu_metrics;
 mod identity;
+mod kind;
+
+pub use kind::Kind;
 
 use gpu_metrics::{GpuMetrics, Limiter, Refusal};
 use identity::Identity;
@@ -23,16 +26,26 @@ use identity::Identity;
 static INFO: Metric<8> = Metric::new(Def {
     name: "halo_gpu_info",
     help: "The graphics processors of the driver amdgpu; gpu_metrics is the version of the table that firmware gives.",
-    kind: Kind::Gauge,
+    kind: MetricKind::Gauge,
     unit: Unit::Info,
     labels: &["gpu", "card", "name", "gfx", "device_id", "revision", "vbios", "gpu_metrics"],
     table: Table::None,
     from: "device/uevent, device/device, device/revision and device/vbios_version of the card, gfx_target_version of its KFD node, /usr/share/libdrm/amdgpu.ids for the name",
 });
+/// What each GPU is part of.
+pub static KIND: Metric<2> = Metric::new(Def {
+    name: "halo_gpu_kind_info",
+    help: "What a GPU is part of: apu, the processor with which it shares memory and power, or discrete, a card of its own; absent where nothing tells.",
+    kind: MetricKind::Gauge,
+    unit: Unit::Info,
+    labels: &["gpu", "kind"],
+    table: Table::None,
+    from: "gfx_target_version and cpu_cores_count of the GPU's KFD node, device/device, else the format of gpu_metrics (1 is of discrete cards, 2 and 3 of APUs), else files that the driver shows for discrete cards alone (mem_busy_percent, pcie_bw, fan1_input, temp2_input)",
+});
 static RUNTIME_STATUS: Metric<2> = Metric::new(Def {
     name: "halo_gpu_runtime_status_info",
     help: "Runtime power state of the device; a suspended one is not read, because a read may wake it.",
-    kind: Kind::Gauge,
+    kind: MetricKind::Gauge,
     unit: Unit::Info,
     labels: &["gpu", "status"],
     table: Table::None,
@@ -41,7 +54,7 @@ static RUNTIME_STATUS: Metric<2> = Metric::new(Def {
 static PERFORMANCE_LEVEL: Metric<2> = Metric::new(Def {
     name: "halo_gpu_performance_level_info",
     help: "How clocks are chosen: auto, low, high, manual or a profile.",
-    kind: Kind::Gauge,
+    kind: MetricKind::Gauge,
     unit: Unit::Info,
     labels: &["gpu", "level"],
     table: Table::None,
@@ -51,16 +64,16 @@ static PERFORMANCE_LEVEL: Metric<2> = Metric::new(Def {
 pub static BUSY: Metric<2> = Metric::new(Def {
     name: "halo_gpu_busy_ratio",
     help: "Share of time that an engine worked; firmware can report 1 on an idle machine, so look at power beside it.",
-    kind: Kind::Gauge,
+    kind: MetricKind::Gauge,
     unit: Unit::Ratio,
     labels: &["gpu", "engine"],
     table: Table::GpuEngine,
-    from: "gpu_metrics average_gfx_activity and average_vcn_activity (v2: average_mm_activity), filtered over 1 s by firmware; else gpu_busy_percent and vcn_busy_percent",
+    from: "gpu_metrics average_gfx_activity and average_vcn_activity (v2: average_mm_activity), filtered over 1 s by firmware: percent in v3.0 and, of Van Gogh's newer firmware, in v2.2 to v2.4; hundredths of a percent in v2.0 to v2.3 of all others, and in v3.0 of SMU firmware up to 0x5d4600; else gpu_busy_percent and vcn_busy_percent",
 });
 static MEMORY_SIZE: Metric<2> = Metric::new(Def {
     name: "halo_gpu_memory_size_bytes",
     help: "Memory that the graphics processor may use; on an APU vram is the part that the BIOS set aside and gtt the rest, where models lie.",
-    kind: Kind::Gauge,
+    kind: MetricKind::Gauge,
     unit: Unit::Bytes,
     labels: &["gpu", "pool"],
     table: Table::GpuMemory,
@@ -69,7 +82,7 @@ static MEMORY_SIZE: Metric<2> = Metric::new(Def {
 static MEMORY_USED: Metric<2> = Metric::new(Def {
     name: "halo_gpu_memory_used_bytes",
     help: "Memory of the graphics processor in use; absent where the driver reports more than there is.",
-    kind: Kind::Gauge,
+    kind: MetricKind::Gauge,
     unit: Unit::Bytes,
     labels: &["gpu", "pool"],
     table: Table::GpuMemory,
@@ -78,16 +91,16 @@ static MEMORY_USED: Metric<2> = Metric::new(Def {
 static CLOCK: Metric<2> = Metric::new(Def {
     name: "halo_gpu_clock_hertz",
     help: "Clock that firmware aims at; 0 is a part that is switched off.",
-    kind: Kind::Gauge,
+    kind: MetricKind::Gauge,
     unit: Unit::Hertz,
     labels: &["gpu", "domain"],
     table: Table::GpuClock,
-    from: "gpu_metrics average_*_frequency (MHz, filtered over 1 s by firmware), else the marked level of pp_dpm_*",
+    from: "gpu_metrics average_*_frequency (MHz, filtered over 1 s by firmware), v2: current_*clk where the average is 0 or not given; else the marked line of pp_dpm_*, which may be a deep sleep (S:) or a clock between levels",
 });
 static CLOCK_LIMIT: Metric<2> = Metric::new(Def {
     name: "halo_gpu_clock_limit_hertz",
     help: "Highest clock that firmware allows now; it falls when a power or temperature limit is engaged.",
-    kind: Kind::Gauge,
+    kind: MetricKind::Gauge,
     unit: Unit::Hertz,
     labels: &["gpu", "domain"],
     table: Table::GpuClock,
@@ -95,8 +108,8 @@ static CLOCK_LIMIT: Metric<2> = Metric::new(Def {
 });
 static CLOCK_MINIMUM: Metric<2> = Metric::new(Def {
     name: "halo_gpu_clock_minimum_hertz",
-    help: "Lowest clock that the driver may choose; a forced performance level raises it.",
-    kind: Kind::Gauge,
+    help: "Lowest clock that the driver may choose, apart from deep sleep; a forced performance level raises it.",
+    kind: MetricKind::Gauge,
     unit: Unit::Hertz,
     labels: &["gpu", "domain"],
     table: Table::GpuClock,
@@ -105,7 +118,7 @@ static CLOCK_MINIMUM: Metric<2> = Metric::new(Def {
 static CLOCK_MAXIMUM: Metric<2> = Metric::new(Def {
     name: "halo_gpu_clock_maximum_hertz",
     help: "Highest clock that the driver may choose.",
-    kind: Kind::Gauge,
+    kind: MetricKind::Gauge,
     unit: Unit::Hertz,
     labels: &["gpu", "domain"],
     table: Table::GpuClock,
@@ -115,7 +128,7 @@ static CLOCK_MAXIMUM: Metric<2> = Metric::new(Def {
 pub static RESIDENCY: Metric<2> = Metric::new(Def {
     name: "halo_throttle_residency_total",
     help: "Firmware ticks while a limiter was engaged; the tick is not documented, about 1 ms, and the counter wraps at 2^32.",
-    kind: Kind::Counter,
+    kind: MetricKind::Counter,
     unit: Unit::None,
     labels: &["gpu", "limiter"],
     table: Table::Throttle,
@@ -125,7 +138,7 @@ pub static RESIDENCY: Metric<2> = Metric::new(Def {
 pub static ENGAGED: Metric<2> = Metric::new(Def {
     name: "halo_throttle_active",
     help: "Whether a limiter is engaged now: 1 yes, 0 no; a moment, so short engagements are missed.",
-    kind: Kind::Gauge,
+    kind: MetricKind::Gauge,
     unit: Unit::None,
     labels: &["gpu", "limiter"],
     table: Table::Throttle,
@@ -138,6 +151,7 @@ pub static SOURCE: Source = Source {
     about: "AMD graphics: activity, memory, clocks, power, temperatures, limiters",
     metrics: &[
         INFO.def(),
+        KIND.def(),
         RUNTIME_STATUS.def(),
         PERFORMANCE_LEVEL.def(),
         BUSY.def(),
@@ -216,8 +230,18 @@ impl Reader for Amdgpu {
     }
 }
 
+/// What a card that is awake is part of, for who reads only a few files of it.
+pub(super) fn kind(root: &Root, card: &str) -> Option<Kind> {
+    // What cannot be read is the source's to tell.
+    let identity = Identity::find(root, &mut Samples::default(), card)?;
+    identity.kind.or_else(|| {
+        let table = root.bytes(&format!("/sys/class/drm/{card}/device/gpu_metrics")).ok()?;
+        Kind::of_table(&gpu_metrics::Version::of(&table)?.to_string())
+    })
+}
+
 /// Whether a name in `/sys/class/drm` is a card and no connector (`card1-DP-1`) or render node.
-pub(super) fn is_card(name: &str) -> bool {
+pub(crate) fn is_card(name: &str) -> bool {
     name.strip_prefix("card")
         .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
@@ -238,7 +262,7 @@ pub(super) fn is_memory_size(bytes: u64) -> bool {
 }
 
 /// The value of a key in a uevent file.
-pub(super) fn uevent_value<'a>(uevent: &'a str, key: &str) -> Option<&'a str> {
+pub(crate) fn uevent_value<'a>(uevent: &'a str, key: &str) -> Option<&'a str> {
     uevent.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
 }
 
@@ -266,13 +290,17 @@ impl Card<'_> {
         }
         let table = if awake { self.table() } else { FirmwareTable::Absent };
         self.info(&table);
+        let kind = self.identity.kind.or_else(|| Kind::of_table(&table.version()));
+        if let Some(kind) = kind {
+            self.samples.record(&KIND, [self.gpu, kind.as_str()], 1.0);
+        }
         if awake {
             self.memory("vram");
             self.memory("gtt");
             let decoded = table.decoded();
             self.activity(decoded);
             self.clocks(decoded);
-            self.hwmon(&table);
+            self.hwmon(&table, kind);
             if let Some(metrics) = decoded {
                 self.firmware(metrics);
             }
@@ -317,7 +345,7 @@ impl Card<'_> {
         let Some(bytes) = self.samples.known(self.root.bytes(&path)) else {
             return FirmwareTable::Absent;
         };
-        match gpu_metrics::parse(&bytes) {
+        match gpu_metrics::parse_of(&bytes, self.identity.smu_firmware) {
             Ok(metrics) => FirmwareTable::Decoded(Box::new(metrics)),
             Err(Refusal::Discrete(version)) => FirmwareTable::Discrete(version),
             Err(refusal) => {
@@ -389,12 +417,14 @@ impl Card<'_> {
             });
             let current = table.or_else(|| levels?.current);
             self.samples.record(&CLOCK, [self.gpu, domain], current);
-            self.samples.record(&CLOCK_MINIMUM, [self.gpu, domain], levels.map(|l| l.minimum));
-            self.samples.record(&CLOCK_MAXIMUM, [self.gpu, domain], levels.map(|l| l.maximum));
+            let minimum = levels.and_then(|levels| levels.minimum);
+            let maximum = levels.and_then(|levels| levels.maximum);
+            self.samples.record(&CLOCK_MINIMUM, [self.gpu, domain], minimum);
+            self.samples.record(&CLOCK_MAXIMUM, [self.gpu, domain], maximum);
         }
     }
 
-    fn hwmon(&mut self, table: &FirmwareTable) {
+    fn hwmon(&mut self, table: &FirmwareTable, kind: Option<Kind>) {
         let Some(name) = &self.identity.hwmon else { return };
         let edge = self.number(&format!("hwmon/{name}/temp1_input")).and_then(celsius_from_milli);
         self.samples.record(&TEMPERATURE, [self.gpu, "gpu_edge"], edge);
@@ -406,7 +436,12 @@ impl Card<'_> {
         let power = self
             .number(&format!("hwmon/{name}/power1_average"))
             .or_else(|| self.number(&format!("hwmon/{name}/power1_input")));
-        let domain = if matches!(table, FirmwareTable::Discrete(_)) { "card" } else { "socket" };
+        let domain = match kind {
+            Some(Kind::Apu) => "socket",
+            Some(Kind::Discrete) => "card",
+            // What hwmon calls it: of the socket or of the card, and nobody knows which.
+            None => "ppt",
+        };
         let watts = power.and_then(|micro| self.watts(micro));
         self.samples.record(&POWER, [self.gpu, domain], watts);
     }

@@ -5,12 +5,12 @@ use crate::metric::{Def, Kind, Metric, Table, Unit};
 /// Power, by the device that reported it and the domain that it is about.
 pub static POWER: Metric<2> = Metric::new(Def {
     name: "halo_power_watts",
-    help: "Power drawn by a domain of the processor; socket includes the others, so never sum over domain.",
+    help: "Power of a part of the machine: socket is the whole processor and includes gfx, cpu and npu, so never sum over domain; card is a discrete GPU with its board as far as firmware counts it; ppt is one of the two, of a GPU of which nobody knows whether it is an APU or a card.",
     kind: Kind::Gauge,
     unit: Unit::Watts,
     labels: &["device", "domain"],
     table: Table::Power,
-    from: "gpu_metrics average_socket_power, average_gfx_power, average_all_core_power (v2: average_cpu_power) and average_ipu_power; where the table has no socket power, power1_input or power1_average of the card's hwmon",
+    from: "gpu_metrics average_socket_power, average_gfx_power, average_all_core_power (v2: average_cpu_power) and average_ipu_power; where the table has no socket power, power1_average or power1_input of the GPU's hwmon, which is the socket's for an APU and the card's for a discrete one (halo_gpu_kind_info)",
 });
 
 /// Temperatures of the processor and its parts.

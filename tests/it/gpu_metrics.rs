@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::fs;
 
 use halo::source::amdgpu::dpm;
-use halo::source::amdgpu::gpu_metrics::{GpuMetrics, Limiter, Refusal, parse};
+use halo::source::amdgpu::gpu_metrics::{GpuMetrics, Limiter, Refusal, parse, parse_of};
 use proptest::prelude::*;
 
 use crate::machine::fixtures;
@@ -67,6 +67,7 @@ fn every_field_of_version_3_is_where_the_other_encoder_put_it() {
     assert_eq!(metrics.engaged, [None; 7]);
 }
 
+/// Every field has a value in these tables, as in Van Gogh's alone: it counts percent.
 #[test]
 fn every_field_of_versions_2_is_where_the_other_encoder_put_it() {
     for version in ["v2_0", "v2_1", "v2_2", "v2_3", "v2_4"] {
@@ -84,12 +85,12 @@ fn every_field_of_versions_2_is_where_the_other_encoder_put_it() {
         );
         assert_eq!(
             metrics.busy_gfx,
-            Some(fields.scaled("average_gfx_activity", 10_000.0)),
+            Some(fields.scaled("average_gfx_activity", 100.0)),
             "{version}"
         );
         assert_eq!(
             metrics.busy_media,
-            Some(fields.scaled("average_mm_activity", 10_000.0)),
+            Some(fields.scaled("average_mm_activity", 100.0)),
             "{version}"
         );
         assert_eq!(
@@ -122,6 +123,42 @@ fn every_field_of_versions_2_is_where_the_other_encoder_put_it() {
         assert_eq!(metrics.clock_media, Some(fields.scaled("average_vclk_frequency", 1e-6)));
         assert_eq!(metrics.residency, [None; 7], "{version}");
     }
+}
+
+/// Where a field is absent that only Van Gogh's newer firmware fills, it is another chip's table.
+#[test]
+fn activity_is_in_hundredths_where_the_table_is_not_of_newer_van_gogh() {
+    for (version, moved) in [("v2_0", 4), ("v2_1", 0), ("v2_2", 0), ("v2_3", 0), ("v2_4", 0)] {
+        for (chip, absent) in [("Renoir", 46), ("Rembrandt, or an older Van Gogh", 76)] {
+            let mut bytes = table(version);
+            bytes[absent + moved..absent + moved + 2].fill(0xff);
+            let activity = Fields::of(version).scaled("average_gfx_activity", 10_000.0);
+            let busy = parse(&bytes).unwrap().busy_gfx;
+            assert_eq!(busy, Some(activity), "{version} of {chip}");
+        }
+    }
+}
+
+#[test]
+fn the_current_clock_stands_in_for_an_average_of_0() {
+    let mut bytes = table("v2_2");
+    let current = Fields::of("v2_2").scaled("current_gfxclk", 1e-6);
+    bytes[64..66].fill(0);
+    assert_eq!(parse(&bytes).unwrap().clock_gfx, Some(current));
+    // Without one, 0 is what the table says.
+    bytes[76..78].fill(0xff);
+    assert_eq!(parse(&bytes).unwrap().clock_gfx, Some(0.0));
+}
+
+#[test]
+fn old_firmware_of_the_smu_14_counts_hundredths() {
+    let bytes = table("v3_0");
+    let busy = |firmware| parse_of(&bytes, firmware).unwrap().busy_gfx;
+    let activity = Fields::of("v3_0").scaled("average_gfx_activity", 100.0);
+    for firmware in [None, Some(0x005d_4601), Some(0x0a64_0600)] {
+        assert_eq!(busy(firmware), Some(activity), "{firmware:?}");
+    }
+    assert_eq!(busy(Some(0x005d_4600)), Some(activity / 100.0));
 }
 
 /// Bit numbers from `amdgpu_smu.h` and `smu13_driver_if_v13_0_4.h`, written again here so that a
@@ -227,11 +264,16 @@ proptest! {
             let mark = if *is_marked { "*" } else { "" };
             writeln!(lines, "{i}: {mega}Mhz {mark}").unwrap();
         }
-        let levels = dpm::parse(&lines).unwrap().unwrap();
-        prop_assert!(levels.minimum <= levels.maximum);
+        let Some(levels) = dpm::parse(&lines).unwrap() else {
+            prop_assert!(clocks.iter().all(|(mega, _)| *mega == 0), "only holes say nothing");
+            return Ok(());
+        };
+        let (least, most) = (levels.minimum.unwrap_or(0.0), levels.maximum.unwrap_or(1e10));
+        prop_assert!(least <= most);
+        prop_assert!(levels.minimum != Some(0.0) && levels.maximum != Some(0.0));
         // The line in the middle of three is no level.
         if clocks.len() != 3 {
-            prop_assert!(levels.current.is_none_or(|c| c >= levels.minimum && c <= levels.maximum));
+            prop_assert!(levels.current.is_none_or(|c| c >= least && c <= most));
         }
     }
 }

@@ -4,6 +4,20 @@
 //! `drivers/gpu/drm/amd/include/kgd_pp_interface.h`; little endian with natural alignment.
 //! The kernel fills the structure with 0xFF before the driver writes to it, so all ones means
 //! that a field was not provided, and padding is all ones too.
+//!
+//! The unit of the activities is not the layout's but the firmware's, as the driver of each chip
+//! shows where it makes `gpu_busy_percent` of the same field (`drivers/gpu/drm/amd/pm/swsmu`):
+//!
+//! | table | driver | chip | activity in |
+//! | --- | --- | --- | --- |
+//! | v2.0 to v2.2 | `smu12/renoir_ppt.c` | Renoir, Cezanne, Barcelo | hundredths of a percent |
+//! | v2.1 | `smu13/yellow_carp_ppt.c`, `smu_v13_0_4_ppt.c`, `smu_v13_0_5_ppt.c` | Rembrandt, Phoenix, Mendocino | hundredths |
+//! | v2.2, v2.3 | `smu11/vangogh_ppt.c`, its legacy metrics | Van Gogh, interface before 3 | hundredths |
+//! | v2.2, v2.3, v2.4 | `smu11/vangogh_ppt.c` | Van Gogh, interface 3 | percent |
+//! | v3.0 | `smu14/smu_v14_0_0_ppt.c` | Strix Point, Krackan, Strix Halo | percent; hundredths where the SMU's firmware is 0x5d4600 or older |
+//!
+//! Van Gogh's two are told apart by the fields that only the newer one fills together: its own power of
+//! graphics, which Renoir has not, and the current clocks, which no other driver that has it fills.
 
 use std::fmt;
 
@@ -16,6 +30,14 @@ pub struct Version {
     pub format: u8,
     /// `content_revision`.
     pub content: u8,
+}
+
+impl Version {
+    /// The version in the header of a table, whatever follows.
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let &[_, _, format, content, ..] = bytes else { return None };
+        Some(Self { format, content })
+    }
 }
 
 impl fmt::Display for Version {
@@ -168,8 +190,16 @@ pub struct GpuMetrics {
     pub engaged: [Option<bool>; 7],
 }
 
-/// Decodes a table.
+/// The newest firmware of the SMU 14 that counts hundredths of a percent (`smu_v14_0_0_ppt.c`).
+const LAST_IN_HUNDREDTHS: u32 = 0x005d_4600;
+
+/// Decodes a table of a chip whose SMU has a firmware that is not known.
 pub fn parse(bytes: &[u8]) -> Result<GpuMetrics, Refusal> {
+    parse_of(bytes, None)
+}
+
+/// Decodes a table, given the version of the SMU's firmware.
+pub fn parse_of(bytes: &[u8], firmware: Option<u32>) -> Result<GpuMetrics, Refusal> {
     let &[low, high, format, content, ..] = bytes else {
         return Err(Refusal::Truncated(bytes.len()));
     };
@@ -191,12 +221,15 @@ pub fn parse(bytes: &[u8]) -> Result<GpuMetrics, Refusal> {
         return Err(Refusal::Truncated(bytes.len()));
     };
     Ok(match version {
-        Version { format: 3, .. } => parse_v3(version, table),
+        Version { format: 3, .. } => {
+            let is_old = firmware.is_some_and(|version| version <= LAST_IN_HUNDREDTHS);
+            parse_v3(version, table, if is_old { centipercent } else { percent })
+        }
         _ => parse_v2(version, table),
     })
 }
 
-fn parse_v3(version: Version, table: &[u8]) -> GpuMetrics {
+fn parse_v3(version: Version, table: &[u8], ratio: fn(Option<u16>) -> Option<f64>) -> GpuMetrics {
     let mut residency = [None; 7];
     for (offset, ticks) in (228..).step_by(4).zip(&mut residency) {
         *ticks = u32_at(table, offset);
@@ -208,8 +241,8 @@ fn parse_v3(version: Version, table: &[u8]) -> GpuMetrics {
         temperature_gfx: celsius(u16_at(table, 4)),
         temperature_soc: celsius(u16_at(table, 6)),
         temperature_skin: celsius(u16_at(table, 40)),
-        busy_gfx: percent(u16_at(table, 42)),
-        busy_media: percent(u16_at(table, 44)),
+        busy_gfx: ratio(u16_at(table, 42)),
+        busy_media: ratio(u16_at(table, 44)),
         busy_npu: (!columns.is_empty()).then(|| columns.iter().sum::<f64>() / columns.len() as f64),
         power_socket: watts(u32_at(table, 112)).filter(|&watts| watts >= SMALLEST_SOCKET_WATTS),
         power_gfx: watts(u32_at(table, 124)),
@@ -235,8 +268,13 @@ fn parse_v2(version: Version, table: &[u8]) -> GpuMetrics {
     let behind = if version.content == 0 { 0 } else { 4 };
     let early = |offset: usize| u16_at(table, offset - moved);
     let late = |offset: usize| u16_at(table, offset - behind);
-    // Van Gogh fills the current clocks, the others the average ones.
-    let clock = |average: usize, current: usize| hertz(late(average).or_else(|| late(current)));
+    // Van Gogh leaves 0 in the average clocks of what it does not average, beside the current ones.
+    let clock = |average: usize, current: usize| {
+        let average = late(average);
+        hertz(average.filter(|&mega| mega > 0).or_else(|| late(current)).or(average))
+    };
+    let is_newer_van_gogh = late(50).is_some() && late(80).is_some();
+    let ratio = if is_newer_van_gogh { percent } else { centipercent };
     let status = match version.content {
         0 => None,
         1 => u32_at(table, 108).map(u64::from),
@@ -251,8 +289,8 @@ fn parse_v2(version: Version, table: &[u8]) -> GpuMetrics {
         temperature_gfx: celsius(early(16)),
         temperature_soc: celsius(early(18)),
         temperature_skin: None,
-        busy_gfx: centipercent(early(40)),
-        busy_media: centipercent(early(42)),
+        busy_gfx: ratio(early(40)),
+        busy_media: ratio(early(42)),
         busy_npu: None,
         power_socket,
         power_gfx: watts(late(50).map(u32::from)).filter(|_| is_in_milliwatts),
@@ -300,8 +338,8 @@ fn celsius(centi: Option<u16>) -> Option<f64> {
     plausible_celsius(f64::from(centi?) / 100.0)
 }
 
-/// v3.0 gives percent. Some driver and firmware versions give hundredths of a percent in the
-/// same field, which shows where the value is above 100.
+/// Of firmware that counts percent. Where a version of it that is not known here counts hundredths,
+/// that shows where the value is above 100.
 fn percent(value: Option<u16>) -> Option<f64> {
     let value = value?;
     if value > 100 { centipercent(Some(value)) } else { Some(f64::from(value) / 100.0) }

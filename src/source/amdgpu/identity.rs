@@ -2,7 +2,15 @@
 
 use crate::metric::Samples;
 use crate::root::Root;
-use crate::source::amdgpu::uevent_value;
+use crate::source::amdgpu::{Kind, uevent_value};
+
+/// Files of a device that the driver shows for discrete cards alone (`amdgpu_pm.c`,
+/// `default_attr_update`).
+const OF_DISCRETE: [&str; 2] = ["mem_busy_percent", "pcie_bw"];
+
+/// Sensors of a card that the driver shows for discrete cards alone (`amdgpu_pm.c`,
+/// `hwmon_attributes_visible`): fans, and the hottest spot.
+const SENSORS_OF_DISCRETE: [&str; 2] = ["fan1_input", "temp2_input"];
 
 /// What does not change while a driver is bound to the device.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +29,10 @@ pub(super) struct Identity {
     pub(super) revision: String,
     /// The version of the video BIOS.
     pub(super) vbios: String,
+    /// The version of the SMU's firmware.
+    pub(super) smu_firmware: Option<u32>,
+    /// What it is part of, where that is known.
+    pub(super) kind: Option<Kind>,
 }
 
 impl Identity {
@@ -57,29 +69,76 @@ impl Identity {
             vbios: text("vbios_version"),
             ..Self::default()
         };
-        identity.gfx = instruction_set(root, samples, address).unwrap_or_default();
+        if identity.device_id.is_empty() {
+            let device = uevent_value(&uevent, "PCI_ID").and_then(|id| id.split_once(':'));
+            identity.device_id =
+                device.map(|(_, id)| format!("0x{}", id.to_lowercase())).unwrap_or_default();
+        }
+        let firmware = samples.known(root.word(&format!("{device}/fw_version/smc_fw_version")));
+        identity.smu_firmware = firmware
+            .and_then(|text| u32::from_str_radix(text.strip_prefix("0x")?, 16).ok())
+            .filter(|&version| version > 0);
+        let node = ComputeNode::at(root, samples, address);
+        identity.gfx = node.as_ref().map(ComputeNode::instruction_set).unwrap_or_default();
+        identity.kind = Kind::of_chip(&identity.gfx, &identity.device_id)
+            .or_else(|| node.filter(|node| node.has_cores).map(|_| Kind::Apu))
+            .or_else(|| identity.shows_files_of_discrete(root, samples, &device));
         if let Some(list) = samples.known(root.read("/usr/share/libdrm/amdgpu.ids")) {
             identity.name =
                 marketing_name(&list, &identity.device_id, &identity.revision).unwrap_or_default();
         }
         Some(identity)
     }
+
+    /// A discrete card by the files that no APU has.
+    fn shows_files_of_discrete(
+        &self,
+        root: &Root,
+        samples: &mut Samples,
+        device: &str,
+    ) -> Option<Kind> {
+        let mut has = |directory: &str, names: &[&str]| {
+            let files = samples.known(root.list(directory)).unwrap_or_default();
+            files.iter().any(|file| names.contains(&file.as_str()))
+        };
+        let is_discrete = has(device, &OF_DISCRETE)
+            || self
+                .hwmon
+                .as_ref()
+                .is_some_and(|chip| has(&format!("{device}/hwmon/{chip}"), &SENSORS_OF_DISCRETE));
+        is_discrete.then_some(Kind::Discrete)
+    }
 }
 
-/// The instruction set of the compute node (KFD) at a PCI address.
-fn instruction_set(root: &Root, samples: &mut Samples, address: PciAddress) -> Option<String> {
-    const NODES: &str = "/sys/class/kfd/kfd/topology/nodes";
-    let nodes = samples.known(root.list(NODES))?;
-    nodes.iter().find_map(|node| {
-        let properties = samples.known(root.read(&format!("{NODES}/{node}/properties")))?;
-        let property = |key: &str| -> Option<u32> {
-            properties.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok())
-        };
-        let here =
-            property("domain ")? == address.domain && property("location_id ")? == address.location;
-        let version = property("gfx_target_version ").filter(|&version| version > 0)?;
-        here.then(|| format!("gfx{}{:x}{:x}", version / 10_000, version / 100 % 100, version % 100))
-    })
+/// What the compute node (KFD) of a card says.
+struct ComputeNode {
+    /// The instruction set, as 110501 for gfx1151.
+    version: u32,
+    /// Whether it has cores of a processor too, as the node of an APU whose firmware describes it so.
+    has_cores: bool,
+}
+
+impl ComputeNode {
+    fn at(root: &Root, samples: &mut Samples, address: PciAddress) -> Option<Self> {
+        const NODES: &str = "/sys/class/kfd/kfd/topology/nodes";
+        let nodes = samples.known(root.list(NODES))?;
+        nodes.iter().find_map(|node| {
+            let properties = samples.known(root.read(&format!("{NODES}/{node}/properties")))?;
+            let property = |key: &str| -> Option<u32> {
+                properties.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok())
+            };
+            let here = property("domain ")? == address.domain
+                && property("location_id ")? == address.location;
+            let version = property("gfx_target_version ").filter(|&version| version > 0)?;
+            let has_cores = property("cpu_cores_count ").is_some_and(|count| count > 0);
+            here.then_some(Self { version, has_cores })
+        })
+    }
+
+    fn instruction_set(&self) -> String {
+        let version = self.version;
+        format!("gfx{}{:x}{:x}", version / 10_000, version / 100 % 100, version % 100)
+    }
 }
 
 /// The name in libdrm's list, whose lines are `1586, C1, AMD Radeon 8060S Graphics` with tabs.

@@ -7,7 +7,9 @@ use procfs::sys::kernel::Version;
 
 use crate::metric::Samples;
 use crate::root::Root;
-use crate::source::amdgpu::{PERFORMANCE_LEVELS, is_awake, is_card, is_memory_size, uevent_value};
+use crate::source::amdgpu::{
+    self, Kind, PERFORMANCE_LEVELS, is_awake, is_card, is_memory_size, uevent_value,
+};
 use crate::source::memory::bytes_of;
 use crate::source::tuning::Settings;
 
@@ -62,7 +64,7 @@ pub struct Machine {
     kernel: Option<String>,
     /// Memory that Linux manages, in bytes.
     memory: Option<u64>,
-    /// The BIOS carve-out of the APU, in bytes.
+    /// The BIOS carve-out of the APU, in bytes; none where no card is known to be one.
     vram: Option<u64>,
     /// GPU-mapped memory of the APU, in bytes.
     gtt: Option<u64>,
@@ -90,11 +92,12 @@ impl Machine {
             mains: mains(root, samples),
             ..Self::default()
         };
-        // The driver hides the activity of the memory on APUs, whose memory is the machine's own.
-        let is_apu = |device: &String| {
-            root.read(&format!("{device}/mem_busy_percent")).is_err_and(|error| error.is_absent())
+        // The memory of a discrete card is none of the machine's.
+        let is_apu = |device: &&String| {
+            let card = device.rsplit('/').nth(1);
+            card.is_some_and(|card| amdgpu::kind(root, card) == Some(Kind::Apu))
         };
-        if let Some(device) = awake_cards(root, samples).iter().find(|device| is_apu(device)) {
+        if let Some(device) = awake_cards(root, samples).iter().find(is_apu) {
             let mut number =
                 |file: &str| samples.known(root.number::<u64>(&format!("{device}/{file}")));
             machine.vram = number("mem_info_vram_total").filter(|&bytes| is_memory_size(bytes));
@@ -160,7 +163,7 @@ pub static CHECKS: &[Check] = &[
     Check {
         name: "carve_out",
         group: Group::Core,
-        what: "`mem_info_vram_total`",
+        what: "`mem_info_vram_total` of the APU",
         should_be: "1 GiB or less",
         why: "What the BIOS sets aside is lost to everything else, and models lie in GTT; 512 MiB is the goal.",
         set_with: "set the UMA frame buffer to 512 MiB in the BIOS",
@@ -194,7 +197,7 @@ pub static CHECKS: &[Check] = &[
     Check {
         name: "gtt_size",
         group: Group::Core,
-        what: "`mem_info_gtt_total`",
+        what: "`mem_info_gtt_total` of the APU",
         should_be: "at least the smaller of what `ttm.pages_limit` and `amdgpu.gttsize` ask for",
         why: "A parameter that did not take effect shows only here.",
         set_with: "`journalctl --dmesg --grep gtt` after a reboot says why not",

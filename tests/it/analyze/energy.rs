@@ -1,6 +1,7 @@
 //! Energy of powers that are known exactly.
 
 use halo::analyze::consumption;
+use halo::analyze::devices::Usage;
 use halo::analyze::energy::{Energy, Sensor, of_counter, of_power};
 use halo::analyze::phase::{Phase, Window, Work};
 use halo::analyze::telemetry::Point;
@@ -152,7 +153,14 @@ fn joules_per_token_are_apart_for_prefill_and_decode() {
     let mut recording = Recording::new(22.0, 4.0, 18.0);
     recording.draws(power).shows("halo_gpu_busy_ratio", &["0000:c5:00.0", "gfx"], busy);
     let command = window(4.0, 18.0);
-    let found = consumption::of(&recording, command, &phases(), 0.25, &Thresholds::default());
+    let found = consumption::of(
+        &recording,
+        command,
+        &phases(),
+        0.25,
+        &Usage::default(),
+        &Thresholds::default(),
+    );
     let found = found.unwrap().unwrap();
     let [whole, prompt, generation] = &found.parts[..] else { panic!("{found:?}") };
     assert_eq!((whole.work.as_str(), whole.tokens), ("command", None));
@@ -178,8 +186,14 @@ fn a_phase_that_is_too_short_says_so_and_has_no_figure() {
     // Two repetitions without a break are long enough together, and each is not.
     phases[1].window = window(9.0, 11.0);
     phases[2].window = window(11.0, 13.0);
-    let found =
-        consumption::of(&recording, window(4.0, 18.0), &phases, 0.25, &Thresholds::default());
+    let found = consumption::of(
+        &recording,
+        window(4.0, 18.0),
+        &phases,
+        0.25,
+        &Usage::default(),
+        &Thresholds::default(),
+    );
     let found = found.unwrap().unwrap();
     let [_, prompt, generation] = &found.parts[..] else { panic!("{found:?}") };
     assert!(prompt.absent.as_ref().unwrap().contains("0.50 s"), "{prompt:?}");
@@ -193,8 +207,14 @@ fn a_phase_that_is_too_short_says_so_and_has_no_figure() {
 fn below_the_least_coverage_there_is_no_figure() {
     let mut recording = Recording::new(22.0, 4.0, 18.0);
     recording.draws(power).lose(10.0, 12.5);
-    let found =
-        consumption::of(&recording, window(4.0, 18.0), &phases(), 0.25, &Thresholds::default());
+    let found = consumption::of(
+        &recording,
+        window(4.0, 18.0),
+        &phases(),
+        0.25,
+        &Usage::default(),
+        &Thresholds::default(),
+    );
     let found = found.unwrap().unwrap();
     let [whole, prompt, generation] = &found.parts[..] else { panic!("{found:?}") };
     for part in [whole, generation] {
@@ -211,14 +231,28 @@ fn without_socket_power_the_counter_of_the_package_is_named() {
     let counted = |time: f64| 1e6 + 50.0 * time;
     recording.shows("halo_energy_joules_total", &["core"], |time| 3.0 * time);
     recording.shows("halo_energy_joules_total", &["package"], counted);
-    let found = consumption::of(&recording, window(4.0, 18.0), &[], 0.25, &Thresholds::default());
+    let found = consumption::of(
+        &recording,
+        window(4.0, 18.0),
+        &[],
+        0.25,
+        &Usage::default(),
+        &Thresholds::default(),
+    );
     let found = found.unwrap().unwrap();
     is_near(found.parts[0].joules.unwrap(), 700.0);
     assert!(found.parts[0].source.contains("RAPL"));
     assert_eq!(found.parts[0].peak_watts, None);
 
     let nothing = Recording::new(22.0, 4.0, 18.0);
-    let found = consumption::of(&nothing, window(4.0, 18.0), &[], 0.25, &Thresholds::default());
+    let found = consumption::of(
+        &nothing,
+        window(4.0, 18.0),
+        &[],
+        0.25,
+        &Usage::default(),
+        &Thresholds::default(),
+    );
     assert_eq!(found.unwrap(), None);
 }
 
