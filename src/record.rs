@@ -31,6 +31,7 @@ use crate::tool::{self, Phase, Tool};
 mod close;
 mod collect;
 mod fit;
+mod gpus;
 mod guard;
 mod inhibit;
 mod journal;
@@ -47,6 +48,7 @@ pub mod secret;
 mod server;
 mod worth;
 
+use gpus::Gpus;
 use guard::{Guard, Limits};
 use inhibit::Inhibition;
 use journal::Journal;
@@ -250,6 +252,8 @@ struct Recording {
     guard: Option<Arc<Guard>>,
     /// What servers work on, where an eval asks them.
     work: Option<Arc<Work>>,
+    /// On which GPUs the command works; none for a machine that is made of files.
+    gpus: Option<Arc<Gpus>>,
     /// Who sees what happens instead of the user.
     watcher: Option<Arc<dyn Watcher>>,
     inhibition: Option<Inhibition>,
@@ -312,8 +316,15 @@ impl Recording {
         let guard = || Arc::new(Guard::new(limits, signal, Arc::clone(&journal), running.clone()));
         let guard = has_limit.then(guard);
         let work = request.server_timeout.map(|_| Arc::new(Work::default()));
+        let is_here = request.config.path == crate::config::Paths::default();
+        let in_container = container::recognize(&argv).map(|_| manifest.id.clone());
+        let gpus = is_here.then(|| Arc::new(Gpus::new(running.clone(), in_container)));
         let (its_watcher, its_guard, its_work) = (watcher.clone(), guard.clone(), work.clone());
+        let its_gpus = gpus.clone();
         let see = move |snapshot: &Snapshot| {
+            if let Some(gpus) = &its_gpus {
+                gpus.look();
+            }
             if let Some(work) = &its_work {
                 work.look(snapshot);
             }
@@ -341,6 +352,7 @@ impl Recording {
             running,
             guard,
             work,
+            gpus,
             watcher,
             inhibition,
             _lock: lock,
@@ -497,6 +509,7 @@ impl Recording {
     /// Takes the last samples and closes the run.
     fn finish(mut self, ended: &Ended) -> Recorded {
         self.sampling.finish();
+        self.manifest.command.gpus = self.gpus.as_ref().map(|gpus| gpus.seen()).unwrap_or_default();
         self.manifest.environment_at_end = Some(probe::at_end(&self.root, &self.sampler));
         let was_held = self.inhibition.take().is_some_and(|mut held| held.has_held());
         let facts = &mut self.manifest.environment_at_start.facts;

@@ -17,7 +17,6 @@ use crate::run::{Completion, EvalSample, Score};
 pub mod aiperf;
 pub mod bigcodebench;
 pub mod clpeak;
-pub mod devices;
 mod document;
 pub mod evalplus;
 pub mod inspect_ai;

@@ -6,13 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use named::{Choice, Device};
+
 use super::phase::Window;
 use super::telemetry::{Telemetry, Unreadable};
 use crate::run::Environment;
 use crate::run::manifest::Case;
 use crate::source::amdgpu::{BUSY, Kind};
 use crate::source::shared::POWER;
-use crate::tool::devices::{Choice, Device};
+
+pub mod named;
 
 /// How busy a card may be that nobody computes on, from 0 to 1: a desktop that it shows is.
 const IDLE_BUSY: f64 = 0.05;
@@ -134,15 +137,19 @@ fn used_by_row(
     }
     let info = field("gpu_info").unwrap_or_default();
     let descriptions = || info.split(", ").map(str::trim).filter(|text| !text.is_empty());
+    // With several backends nobody knows whose numbers those of the descriptions are.
+    let gpu_backends: Vec<&str> =
+        backends.split(',').map(str::trim).filter(|name| is_gpu(name)).collect();
+    let name = |number: usize| match gpu_backends[..] {
+        [only] => format!("{only}{number}"),
+        _ => String::new(),
+    };
     let mut there: Vec<Device> = descriptions()
         .enumerate()
-        .map(|(number, description)| {
-            let backend = backends.split(',').map(str::trim).find(|name| is_gpu(name));
-            Device {
-                name: format!("{}{number}", backend.unwrap_or_default()),
-                description: description.to_owned(),
-                ..Device::default()
-            }
+        .map(|(number, description)| Device {
+            name: name(number),
+            description: description.to_owned(),
+            ..Device::default()
         })
         .collect();
     // What the program itself printed of a device says more of it.

@@ -56,6 +56,11 @@ impl Running {
         }
     }
 
+    /// Its number, while it runs.
+    pub fn id(&self) -> Option<i32> {
+        self.process().map(|process| process.as_raw_nonzero().get())
+    }
+
     /// Held while the process is reaped: its number is nobody's after that, or somebody else's.
     fn process(&self) -> MutexGuard<'_, Option<Pid>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -42,7 +42,7 @@ fn send(processes: &[i32], signal: Signal) {
 /// The processes that run with the variable [`ID_VARIABLE`] of a run, except this one: those in the
 /// container too, which live on where only its client was ended. Those that this user may not
 /// look at are left out.
-fn processes_of(root: &Root, id: &str) -> Vec<i32> {
+pub(super) fn processes_of(root: &Root, id: &str) -> Vec<i32> {
     let wanted = format!("{ID_VARIABLE}={id}");
     let own = i32::try_from(std::process::id()).ok();
     let names = root.list("/proc/").unwrap_or_default();

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::close::Output;
 use crate::analyze::consumption::{self, Consumption};
-use crate::analyze::devices::{Evidence, Usage};
+use crate::analyze::devices::{Evidence, Usage, named};
 use crate::analyze::phase::Window;
 use crate::analyze::telemetry::{Telemetry, Unreadable};
 use crate::analyze::{evals, phase, served, verdict};
@@ -16,7 +16,7 @@ use crate::command_line;
 use crate::run::Manifest;
 use crate::run::manifest::{Energy, Origin};
 use crate::run::{EvalSample, Thresholds};
-use crate::tool::{Phase, Row, ToolMoment, devices};
+use crate::tool::{Phase, Row, ToolMoment};
 
 /// The case of the figures that are about the whole command.
 const COMMAND: &str = "command";
@@ -90,7 +90,7 @@ fn usage(run: &RunDirectory, manifest: &Manifest, command: Window) -> Result<Usa
     let evidence = Evidence {
         environment: Some(&manifest.environment_at_start),
         arguments: &manifest.command.executed[program.min(argv.len())..],
-        named: devices::named(&String::from_utf8_lossy(&printed)),
+        named: named::named(&String::from_utf8_lossy(&printed)),
         cases: &manifest.cases,
         counted: &manifest.command.gpus,
     };

@@ -100,7 +100,14 @@ fn of_run(text: &mut String, run: &Recorded, index: Option<usize>) {
     }
     if !manifest.energy.is_empty() {
         table(text, &ENERGY, manifest.energy.iter().map(energy_row));
-        let _ = writeln!(text, "Energy from {}.\n", cell(&manifest.energy[0].source));
+        // Cases on different devices have different sources.
+        let mut sources: Vec<&str> = Vec::new();
+        for part in &manifest.energy {
+            if !sources.contains(&part.source.as_str()) {
+                sources.push(&part.source);
+            }
+        }
+        let _ = writeln!(text, "Energy from {}.\n", cell(&sources.join("; or from ")));
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs as text for a terminal, legible without colour.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use comfy_table::presets::NOTHING;
@@ -227,7 +228,14 @@ fn energy(parts: &[Energy]) -> String {
         table.add_row(energy_row(part));
     }
     align_right(&mut table, &[1, 2]);
-    trimmed(&table)
+    let mut text = trimmed(&table);
+    let sources: BTreeSet<&str> = parts.iter().map(|part| part.source.as_str()).collect();
+    // One APU's socket is what everybody expects; a card beside it, or what is missing, is not.
+    let is_plain = |source: &&str| !source.contains(" and ") && !source.contains(';');
+    for source in sources.into_iter().filter(|source| !is_plain(source)) {
+        let _ = writeln!(text, "energy from {source}");
+    }
+    text
 }
 
 /// The figures of a run as a table.

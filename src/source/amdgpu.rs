@@ -231,11 +231,11 @@ impl Reader for Amdgpu {
 }
 
 /// What a card that is awake is part of, for who reads only a few files of it.
-pub(super) fn kind(root: &Root, card: &str) -> Option<Kind> {
-    // What cannot be read is the source's to tell.
-    let identity = Identity::find(root, &mut Samples::default(), card)?;
+pub(super) fn kind(root: &Root, samples: &mut Samples, card: &str) -> Option<Kind> {
+    let identity = Identity::find(root, samples, card)?;
     identity.kind.or_else(|| {
-        let table = root.bytes(&format!("/sys/class/drm/{card}/device/gpu_metrics")).ok()?;
+        let table = root.bytes(&format!("/sys/class/drm/{card}/device/gpu_metrics"));
+        let table = samples.known(table)?;
         Kind::of_table(&gpu_metrics::Version::of(&table)?.to_string())
     })
 }

@@ -167,6 +167,29 @@ fn usage(
     all
 }
 
+/// Engine time in nanoseconds from which on a process has worked on a GPU: who opens a GPU to ask what
+/// it is has some of it too.
+const WORKED: u64 = 200_000_000;
+
+/// Memory from which on it has: a model is larger, and the buffers of one who only asks are not.
+const HELD: u64 = 256 << 20;
+
+/// The GPUs on which a process worked, by PCI address: those whose engines did, and those of which it
+/// holds as much memory as a model needs, since compute of ROCm is in no engine's time.
+pub fn worked_on(root: &Root, pid: &str) -> BTreeSet<String> {
+    let Ok(links) = root.links(&format!("/proc/{pid}/fd"), MOST_OF_PROCESS, is_device) else {
+        return BTreeSet::new();
+    };
+    let usage = usage(root, &mut Samples::default(), pid, &links.names, &mut BTreeSet::new());
+    let sum = |values: &mut dyn Iterator<Item = &u64>| {
+        values.fold(0_u64, |sum, value| sum.saturating_add(*value))
+    };
+    let worked = usage.into_iter().filter(|(_, usage)| {
+        sum(&mut usage.engines.values()) >= WORKED || sum(&mut usage.memory.values()) >= HELD
+    });
+    worked.map(|(gpu, _)| gpu).collect()
+}
+
 /// Whether a link leads to a device file of DRM, by the last part of its target.
 fn is_device(name: &str) -> bool {
     is_numbered(name, "renderD") || is_card(name)

@@ -1,6 +1,7 @@
 //! What a run is worth, on recordings that are made up here so that the truth is known.
 
 pub(crate) mod compare;
+mod devices;
 mod energy;
 mod evals;
 mod stats;

@@ -1,6 +1,7 @@
 //! The recorder as a program: commands that it wraps, runs that it archives.
 
 mod archive;
+mod devices;
 pub(crate) mod environment;
 pub(crate) mod interrupted;
 mod refusals;

@@ -93,11 +93,13 @@ impl Machine {
             ..Self::default()
         };
         // The memory of a discrete card is none of the machine's.
-        let is_apu = |device: &&String| {
+        let cards = awake_cards(root, samples);
+        let mut is_apu = |device: &&String| {
             let card = device.rsplit('/').nth(1);
-            card.is_some_and(|card| amdgpu::kind(root, card) == Some(Kind::Apu))
+            card.is_some_and(|card| amdgpu::kind(root, samples, card) == Some(Kind::Apu))
         };
-        if let Some(device) = awake_cards(root, samples).iter().find(is_apu) {
+        let apu = cards.iter().find(|device| is_apu(device));
+        if let Some(device) = apu {
             let mut number =
                 |file: &str| samples.known(root.number::<u64>(&format!("{device}/{file}")));
             machine.vram = number("mem_info_vram_total").filter(|&bytes| is_memory_size(bytes));
