@@ -276,17 +276,28 @@ def results_table():
     )
 
 
+# A discrete card has power of its own, and its clock and heat are not the chip's. An export has no
+# halo_gpu_kind_info.
+OF_CARD_DEVICE = (
+    'unless on (job, instance, device) halo_power_watts{§device,domain=~"card|ppt"}{shift}'
+)
+OF_CARD = (
+    'unless on (job, instance, gpu) label_replace('
+    'halo_power_watts{§device,domain=~"card|ppt"}{shift}, "gpu", "$1", "device", "(.+)")'
+)
+
+
 def conditions_table():
     """Means over each run: what it ran under."""
     conditions = [
         ("Power of the socket, mean (W)", "avg",
          'max by (job, instance) (halo_power_watts{§device,domain="socket"}{shift})'),
         ("Hottest sensor, highest (°C)", "max",
-         "max by (job, instance) (halo_temperature_celsius{§device}{shift})"),
+         f"max by (job, instance) (halo_temperature_celsius{{§device}}{{shift}} {OF_CARD_DEVICE})"),
         ("Sustained limit, lowest (W)", "min",
          'max by (job, instance) (halo_power_limit_watts{§,limit="stapm"}{shift})'),
         ("Graphics clock, mean (MHz)", "avg",
-         'max by (job, instance) (halo_gpu_clock_hertz{§gpu,domain="gfx"}{shift}) / 1e6'),
+         f'max by (job, instance) (halo_gpu_clock_hertz{{§gpu,domain="gfx"}}{{shift}} {OF_CARD}) / 1e6'),
         ("Held by a limiter, mean (% of time)", "avg",
          "100 * max by (job, instance) (clamp_max(rate(halo_throttle_residency_total{§gpu}[1m]{shift})"
          " / 1000, 1))"),
@@ -404,11 +415,12 @@ def build():
                 minimum=0)),
              (12, overlay(
                  11, "Hottest sensor", "The highest temperature of the chip while each run lasted.",
-                 "celsius", "max by (job, instance) (halo_temperature_celsius{§device}{shift})",
+                 "celsius",
+                 f"max by (job, instance) (halo_temperature_celsius{{§device}}{{shift}} {OF_CARD_DEVICE})",
                  to_power))),
             (10, (12, overlay(
                 12, "Graphics clock", "Clock of the graphics part while each run lasted.", "hertz",
-                'max by (job, instance) (halo_gpu_clock_hertz{§gpu,domain="gfx"}{shift})', to_power,
+                f'max by (job, instance) (halo_gpu_clock_hertz{{§gpu,domain="gfx"}}{{shift}} {OF_CARD})', to_power,
                 minimum=0)),
              (12, overlay(
                  13, "Strongest limiter",

@@ -21,7 +21,8 @@ def machines():
         f'max {by} (halo_power_watts{{§device,domain="socket"}})',
         f"max {by} (halo_temperature_celsius{{§device}})",
         f'max {by} (halo_gpu_memory_used_bytes{{§gpu,pool="gtt"}} '
-        f'/ halo_gpu_memory_size_bytes{{§gpu,pool="gtt"}})',
+        f'/ halo_gpu_memory_size_bytes{{§gpu,pool="gtt"}} '
+        f'unless on (job, instance, gpu) halo_gpu_kind_info{{§,kind="discrete"}})',
         f"sum {by} (halo_llama_generated_tokens_per_second{{§}})",
         f"sum {by} (1 - halo_tuning_check{{§}})",
         f"sum {by} (halo_run_active{{§}})",
@@ -105,7 +106,8 @@ def build():
              (12, per_machine(
                  5, "GTT in use", "Share of the memory for models that is in use.", "percentunit",
                  'max by (instance) (halo_gpu_memory_used_bytes{§gpu,pool="gtt"} '
-                 '/ halo_gpu_memory_size_bytes{§gpu,pool="gtt"})',
+                 '/ halo_gpu_memory_size_bytes{§gpu,pool="gtt"} '
+                 'unless on (job, instance, gpu) halo_gpu_kind_info{§,kind="discrete"})',
                  [see("Memory", "tuning", 7)], minimum=0, maximum=1, thresholds=FULL_COLOURS,
                  no_value="No memory of a GPU known"))),
             (9, (12, per_machine(

@@ -76,7 +76,8 @@ def health():
             [
                 g.query(
                     'max by (instance) (halo_gpu_memory_used_bytes{§gpu,pool="gtt"} '
-                    '/ halo_gpu_memory_size_bytes{§gpu,pool="gtt"})',
+                    '/ halo_gpu_memory_size_bytes{§gpu,pool="gtt"} '
+                    'unless on (job, instance, gpu) halo_gpu_kind_info{§,kind="discrete"})',
                     "{{instance}}",
                     instant=True,
                 )
