@@ -307,18 +307,9 @@ impl Recording {
         let (for_thread, its_journal) = (Arc::clone(&sampler), Arc::clone(&journal));
         journal.sync()?;
         let running = Running::default();
-        let required = &request.requirements;
-        let limits = Limits { above: required.abort_above, after: required.timeout };
-        let has_limit =
-            limits.above.is_some() || limits.after.is_some() || request.server_timeout.is_some();
-        let is_eval = request.server_timeout.is_some();
-        let signal = if is_eval { foreground::INTERRUPT } else { foreground::END };
-        let guard = || Arc::new(Guard::new(limits, signal, Arc::clone(&journal), running.clone()));
-        let guard = has_limit.then(guard);
+        let guard = guard(request, &journal, &running);
         let work = request.server_timeout.map(|_| Arc::new(Work::default()));
-        let is_here = request.config.path == crate::config::Paths::default();
-        let in_container = container::recognize(&argv).map(|_| manifest.id.clone());
-        let gpus = is_here.then(|| Arc::new(Gpus::new(running.clone(), in_container)));
+        let gpus = Gpus::of(request, &argv, &manifest.id, &running).map(Arc::new);
         let (its_watcher, its_guard, its_work) = (watcher.clone(), guard.clone(), work.clone());
         let its_gpus = gpus.clone();
         let see = move |snapshot: &Snapshot| {
@@ -552,6 +543,16 @@ impl Recording {
         let name = self.directory.name().to_owned();
         Recorded { exit, name, manifest: self.manifest, farewell }
     }
+}
+
+/// What ends the command, where anything may.
+fn guard(request: &Request, journal: &Arc<Journal>, running: &Running) -> Option<Arc<Guard>> {
+    let required = &request.requirements;
+    let limits = Limits { above: required.abort_above, after: required.timeout };
+    let is_eval = request.server_timeout.is_some();
+    let has_limit = limits.above.is_some() || limits.after.is_some() || is_eval;
+    let signal = if is_eval { foreground::INTERRUPT } else { foreground::END };
+    has_limit.then(|| Arc::new(Guard::new(limits, signal, Arc::clone(journal), running.clone())))
 }
 
 fn is_output(word: &OsString) -> bool {

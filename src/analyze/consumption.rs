@@ -140,16 +140,19 @@ impl Readings {
         if readings.sensors.is_empty() {
             return Ok(None);
         }
+        let mut told: Vec<String> = Vec::new();
+        if !readings.source.is_empty() {
+            told.push(std::mem::take(&mut readings.source));
+        }
         if !names.is_empty() {
-            let join = if readings.source.is_empty() { "" } else { " and " };
-            readings.source += &format!("{join}{}, {}", POWER.def().name, names.join(" and "));
+            told.push(format!("{}, {}", POWER.def().name, names.join(" and ")));
         }
-        if socket.is_none() && readings.source.starts_with(POWER.def().name) {
-            readings.source += "; without the processor, whose power no sensor tells";
+        let mut source = vec![told.join(" and ")];
+        if socket.is_none() && source[0].starts_with(POWER.def().name) {
+            source.push("without the processor, whose power no sensor tells".to_owned());
         }
-        if let Some(remark) = &devices.remark {
-            readings.source += &format!("; {remark}");
-        }
+        source.extend(devices.remark.clone());
+        readings.source = source.join("; ");
         Ok(Some(readings))
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::metric::Sample;
 use crate::sample::Sampler;
+use crate::source::amdgpu::{KIND, Kind};
 
 /// Bytes of a GiB.
 pub const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
@@ -18,7 +19,7 @@ pub const MARGIN: f64 = 2.0 * GIB;
 /// What is known of the machine's memory, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Memory {
-    /// GTT and VRAM of the GPU that has most of them.
+    /// GTT and VRAM of the APU; where no GPU is known to be one, of the GPU that has most of them.
     pub size: Option<f64>,
     /// What of it is free; of GTT, which is system memory, no more than the machine has left.
     pub free: Option<f64>,
@@ -57,7 +58,12 @@ impl Memory {
     pub fn of<'a>(samples: impl Iterator<Item = &'a Sample>) -> Self {
         let mut available = None;
         let mut gpus: BTreeMap<&str, [Pool; 2]> = BTreeMap::new();
+        let mut apu = None;
         for sample in samples {
+            if sample.def.name == KIND.def().name && *sample.labels[1] == *Kind::Apu.as_str() {
+                apu = Some(&*sample.labels[0]);
+                continue;
+            }
             let is_size = match sample.def.name {
                 "halo_memory_available_bytes" => {
                     available = Some(sample.value);
@@ -72,6 +78,10 @@ impl Memory {
             let pool = if &**pool == "gtt" { gtt } else { vram };
             let field = if is_size { &mut pool.size } else { &mut pool.used };
             *field = Some(sample.value);
+        }
+        // Beside an APU, the memory of a card is not where models of this machine lie.
+        if let Some(apu) = apu {
+            gpus.retain(|gpu, _| *gpu == apu);
         }
         let sized = gpus.values().filter_map(|[vram, gtt]| {
             let size = vram.size? + gtt.size?;

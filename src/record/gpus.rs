@@ -1,10 +1,13 @@
 //! On which GPUs the command works, by what the kernel counts for its processes.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::leftovers;
+use super::{Request, leftovers};
+use crate::command_line::container;
+use crate::config::Paths;
 use crate::process::foreground::Running;
 use crate::root::Root;
 use crate::source::process_gpu;
@@ -32,8 +35,17 @@ struct State {
 }
 
 impl Gpus {
-    pub(super) fn new(running: Running, id: Option<String>) -> Self {
-        Self { root: Root::live(), running, id, state: Mutex::default() }
+    /// None for a machine that is made of files, where the command does not run.
+    pub(super) fn of(
+        request: &Request,
+        argv: &[OsString],
+        id: &str,
+        running: &Running,
+    ) -> Option<Self> {
+        let is_here = request.config.path == Paths::default();
+        let id = container::recognize(argv).map(|_| id.to_owned());
+        let running = running.clone();
+        is_here.then(|| Self { root: Root::live(), running, id, state: Mutex::default() })
     }
 
     /// Looks, where it is time to.

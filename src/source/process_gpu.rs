@@ -175,7 +175,7 @@ const WORKED: u64 = 200_000_000;
 const HELD: u64 = 256 << 20;
 
 /// The GPUs on which a process worked, by PCI address: those whose engines did, and those of which it
-/// holds as much memory as a model needs, since compute of ROCm is in no engine's time.
+/// holds as much memory as a model needs, since what `ROCm` computes is in no engine's time.
 pub fn worked_on(root: &Root, pid: &str) -> BTreeSet<String> {
     let Ok(links) = root.links(&format!("/proc/{pid}/fd"), MOST_OF_PROCESS, is_device) else {
         return BTreeSet::new();

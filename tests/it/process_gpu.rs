@@ -6,7 +6,7 @@ use std::fs;
 use halo::capture;
 use halo::metric::{Sample, Samples};
 use halo::root::{Opened, Root};
-use halo::source::process_gpu::{SOURCE, parse};
+use halo::source::process_gpu::{SOURCE, parse, worked_on};
 use halo::source::{Presence, Reader};
 use rustix::io::Errno;
 
@@ -178,4 +178,24 @@ fn a_recording_has_the_processes_where_the_source_is_on() {
             && *value == f64::from(1 << 30)
     });
     assert!(of_bench, "{:?}", values.keys().map(|(_, name, _)| name).collect::<Vec<_>>());
+}
+
+/// It opened both cards to see what they are, and a desktop draws on the APU.
+#[test]
+fn the_gpus_that_a_process_worked_on_are_told_from_those_that_it_looked_at() {
+    let on = |copy: &Root, pid: &str| worked_on(copy, pid).into_iter().collect::<Vec<_>>();
+    assert_eq!(on(&root(), "881"), [APU]);
+    assert_eq!(on(&root(), "1402"), ["0000:03:00.0", APU], "a GiB is what a model has");
+    assert!(on(&root(), "1").is_empty());
+    // The same process before it loaded anything.
+    let copy = Copy::of(HOST);
+    for (file, gpu, time) in [("4", APU, 30_110), ("5", "0000:03:00.0", 1_000_000)] {
+        let text = format!(
+            "pos:\t0\nflags:\t02100002\ndrm-driver:\tamdgpu\ndrm-client-id:\t{file}\n\
+             drm-pdev:\t{gpu}\ndrm-memory-vram:\t2048 KiB\ndrm-engine-compute:\t{time} ns\n"
+        );
+        let path = format!("proc/1402/fdinfo/{file}");
+        fs::write(copy.clear(path.as_ref()), text).unwrap();
+    }
+    assert!(on(&copy.root(), "1402").is_empty());
 }

@@ -150,3 +150,19 @@ fn refusals_are_told_all_at_once_with_exit_code_2() {
         assert!(output.status.code() == Some(2) && said.contains(expected), "{said}");
     }
 }
+
+/// The card beside it has 24 GiB of its own and maps as much of the machine's memory as the APU, so
+/// that it has more of both together.
+#[test]
+fn models_lie_in_the_memory_of_the_apu_whatever_a_card_beside_it_has() {
+    let hazard = crate::machine::fixtures().join("hazards/discrete-card-awake");
+    let copy = Copy::of(&crate::machine::about(&hazard).base);
+    copy.apply(&hazard);
+    let mut config = halo::config::Config::default();
+    config.path.procfs = copy.path().join("proc");
+    config.path.sysfs = copy.path().join("sys");
+    config.path.rootfs = copy.path().join("root");
+    let memory = Memory::read(&config).unwrap();
+    assert!(memory.never_holds(140_000_000_000).is_some(), "{memory:?}");
+    assert!(memory.never_holds(120_000_000_000).is_none(), "{memory:?}");
+}
