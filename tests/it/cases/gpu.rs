@@ -52,7 +52,10 @@ fn a_vega_without_gpu_metrics_is_no_apu() {
 
     let archive = Archive::new();
     let mut command: Command = archive.program(&["run", "--lead", "300ms", "--interval", "50ms"]);
-    let output = command.args(machine_flags(&combo)).args(["--", "sleep", "4"]).output().unwrap();
+    // The case has no root directory, and of one nothing is wanted.
+    let [procfs, sysfs, _] = machine_flags(&combo);
+    let rootfs = format!("--path.rootfs={}", combo.display());
+    let output = command.args([procfs, sysfs, rootfs]).args(["--", "sleep", "4"]).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     let energy = manifest(&archive.only_run()).energy.remove(0);
     let watts = energy.mean_watts.unwrap_or_else(|| panic!("{energy:?}"));
