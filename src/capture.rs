@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::root::{Opened, Root};
-use crate::source::tuning::public_kernel_parameters;
+use crate::source::tuning::command_line;
 use crate::source::{Source, runs, selfstat};
 
 /// Whether a capture reads a source. The archive of runs tells of the user and not of the machine,
@@ -101,8 +101,8 @@ struct Private {
 
 impl Private {
     fn of(root: &Root) -> Self {
-        let name = std::fs::read_to_string(root.locate("/proc/sys/kernel/hostname"));
-        let name = name.unwrap_or_default().trim().to_owned();
+        let name = root.private("/proc/sys/kernel/hostname").unwrap_or_default();
+        let name = String::from_utf8_lossy(&name).trim().to_owned();
         let short = name.split('.').next().unwrap_or_default().to_owned();
         // A word as short as this, or this one, stands in files by chance.
         let is_telling = |name: &String| name.len() > 2 && name != "localhost";
@@ -117,7 +117,7 @@ impl Private {
         let text = String::from_utf8_lossy(&bytes);
         if path == "/proc/cmdline" {
             // There is always a root filesystem; without any NAME=VALUE it is no command line.
-            return format!("root=removed {}\n", public_kernel_parameters(&text)).into_bytes();
+            return format!("root=removed {}\n", command_line::public(&text)).into_bytes();
         }
         self.removed_from(&text).into_bytes()
     }

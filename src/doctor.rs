@@ -49,14 +49,16 @@ fn describe(text: &mut String, state: &SourceState) {
         return;
     }
     let values = state.values();
-    let verdict = match (state.is_up(), state.failures().is_empty()) {
-        (true, true) => "ok",
-        (true, false) => "in part",
-        _ => "fails",
-    };
-    line(text, source, verdict, &format!("{} series", values.len()));
-    for failure in state.failures() {
-        detail(text, &format!("{failure}; {}", remedy(failure)));
+    let mut failures = state.failures();
+    let say = |failure: &ReadError| format!("{failure}; {}", remedy(failure));
+    match (state.is_up(), failures.is_empty()) {
+        (true, true) => line(text, source, "ok", &format!("{} series", values.len())),
+        (true, false) => line(text, source, "in part", &format!("{} series", values.len())),
+        // The last failure is that of the whole.
+        (false, _) => line(text, source, "fails", &failures.pop().map(say).unwrap_or_default()),
+    }
+    for failure in failures {
+        detail(text, &say(failure));
     }
     let missing = source
         .metrics
@@ -88,7 +90,11 @@ fn remedy(failure: &ReadError) -> String {
         Reason::Lockdown => "switch secure boot off, or boot with iomem=relaxed".to_owned(),
         Reason::Rejected => "firmware refuses for now: try again".to_owned(),
         Reason::Stale => "see that its writer runs".to_owned(),
-        Reason::UnknownTable | Reason::Unsupported => {
+        Reason::UnknownTable => {
+            "where what gives it is the newest, please report it with the directory that `halo-exporter --capture DIR` makes"
+                .to_owned()
+        }
+        Reason::Unsupported => {
             "please report it with the directory that `halo-exporter --capture DIR` makes"
                 .to_owned()
         }

@@ -2,17 +2,19 @@
 //!
 //! Sources name files as the kernel does (`/sys/class/drm`, `/proc/stat`, `/etc/os-release`);
 //! where those really lie is decided here, so that a captured machine is read like the live one.
+//! That includes symbolic links: `/etc/static/os-release` of a machine below `/host` is
+//! `/host/etc/static/os-release`, and no link leads out of the three directories.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, FsWord, flock, statfs};
 use rustix::io::Errno;
 
 /// The largest sysfs attribute: the kernel never gives more than a page.
@@ -25,14 +27,39 @@ const LARGEST_WORD: usize = 128;
 /// third of this.
 const TEXT_BYTES: usize = 256 * 1024;
 
+/// As many links the kernel follows on the way to one file (`MAXSYMLINKS`).
+const MAX_LINKS: usize = 40;
+
 /// Where `/proc`, `/sys` and `/` are, and what was opened below them.
 #[derive(Debug)]
 pub struct Root {
-    procfs: PathBuf,
-    sysfs: PathBuf,
-    rootfs: PathBuf,
+    procfs: Part,
+    sysfs: Part,
+    rootfs: Part,
     faults: Vec<(String, Errno)>,
     opened: Option<Mutex<Vec<Opened>>>,
+}
+
+/// One of the three directories.
+#[derive(Debug)]
+struct Part {
+    directory: PathBuf,
+    /// Whether the kernel follows the links in it to where they lead on this machine.
+    is_followed_by_kernel: bool,
+}
+
+impl Part {
+    /// A directory that stands for `name`.
+    fn new(directory: PathBuf, name: &str) -> Self {
+        // The links of a real sysfs are relative and stay in it, and those of a real procfs are
+        // the kernel's own, wherever either is mounted (linux/magic.h).
+        const SYSFS: FsWord = 0x6265_6572;
+        const PROCFS: FsWord = 0x9fa0;
+        let is_kernels =
+            || statfs(&directory).is_ok_and(|about| matches!(about.f_type, SYSFS | PROCFS));
+        let is_followed_by_kernel = directory == Path::new(name) || is_kernels();
+        Self { directory, is_followed_by_kernel }
+    }
 }
 
 /// One thing that was read, as [`Root::take_opened`] gives it.
@@ -215,9 +242,9 @@ impl Root {
         rootfs: impl Into<PathBuf>,
     ) -> Self {
         Self {
-            procfs: procfs.into(),
-            sysfs: sysfs.into(),
-            rootfs: rootfs.into(),
+            procfs: Part::new(procfs.into(), "/proc"),
+            sysfs: Part::new(sysfs.into(), "/sys"),
+            rootfs: Part::new(rootfs.into(), "/"),
             faults: Vec::new(),
             opened: None,
         }
@@ -304,7 +331,7 @@ impl Root {
         let location = self.locate(path);
         let entries = self
             .fault(path)
-            .and_then(|()| std::fs::read_dir(&location))
+            .and_then(|()| std::fs::read_dir(self.resolve(path)?))
             .map_err(|error| ReadError::system(&location, &error))?;
         let entry = |entry: io::Result<std::fs::DirEntry>| {
             let entry = entry.ok()?;
@@ -324,7 +351,7 @@ impl Root {
         let location = self.locate(path);
         let target = self
             .fault(path)
-            .and_then(|()| std::fs::read_link(&location))
+            .and_then(|()| std::fs::read_link(self.resolve_parent(path)?))
             .map_err(|error| ReadError::system(&location, &error))?;
         let name = target
             .file_name()
@@ -346,7 +373,7 @@ impl Root {
         let location = self.locate(path);
         let entries = self
             .fault(path)
-            .and_then(|()| std::fs::read_dir(&location))
+            .and_then(|()| std::fs::read_dir(self.resolve(path)?))
             .map_err(|error| ReadError::system(&location, &error))?;
         let mut links = Links::default();
         for entry in entries.take(most) {
@@ -373,7 +400,7 @@ impl Root {
         let location = self.locate(path);
         let modified = self
             .fault(path)
-            .and_then(|()| std::fs::metadata(&location)?.modified())
+            .and_then(|()| std::fs::metadata(self.resolve(path)?)?.modified())
             .map_err(|error| ReadError::system(&location, &error))?;
         // A clock that was set back makes a file of the future, which is as new as can be.
         Ok(modified.elapsed().unwrap_or_default())
@@ -384,7 +411,7 @@ impl Root {
         let location = self.locate(path);
         let about = self
             .fault(path)
-            .and_then(|()| std::fs::metadata(&location))
+            .and_then(|()| std::fs::metadata(self.resolve(path)?))
             .map_err(|error| ReadError::system(&location, &error))?;
         Ok(Stamp {
             inode: about.ino(),
@@ -397,7 +424,7 @@ impl Root {
     pub fn is_locked(&self, path: &str) -> Result<bool, ReadError> {
         let location = self.locate(path);
         self.fault(path)
-            .and_then(|()| File::open(&location))
+            .and_then(|()| File::open(self.resolve(path)?))
             .and_then(|directory| match flock(directory, FlockOperation::NonBlockingLockShared) {
                 Err(Errno::WOULDBLOCK) => Ok(true),
                 result => Ok(result.map(|()| false)?),
@@ -405,14 +432,82 @@ impl Root {
             .map_err(|error| ReadError::system(&location, &error))
     }
 
-    /// Where a kernel path really lies.
+    /// Where a kernel path lies, links aside: for messages.
     pub fn locate(&self, path: &str) -> PathBuf {
-        if let Some(rest) = path.strip_prefix("/sys/") {
-            self.sysfs.join(rest)
-        } else if let Some(rest) = path.strip_prefix("/proc/") {
-            self.procfs.join(rest)
+        let (part, rest) = self.part(Path::new(path));
+        part.directory.join(rest)
+    }
+
+    /// The name that a kernel path has in the kernel's list of mounts: where it is mounted, and in
+    /// a captured machine its own.
+    pub fn name_in_mounts(&self, path: &str) -> String {
+        let (part, _) = self.part(Path::new(path));
+        if part.is_followed_by_kernel {
+            self.locate(path).to_string_lossy().into_owned()
         } else {
-            self.rootfs.join(path.trim_start_matches('/'))
+            path.to_owned()
+        }
+    }
+
+    /// The directory that a kernel path lies in, and the rest of the path.
+    fn part<'a>(&self, path: &'a Path) -> (&Part, &'a Path) {
+        let parts = [(&self.sysfs, "/sys"), (&self.procfs, "/proc"), (&self.rootfs, "/")];
+        let found =
+            parts.iter().find_map(|(part, name)| Some((*part, path.strip_prefix(name).ok()?)));
+        found.unwrap_or((&self.rootfs, path))
+    }
+
+    /// Where a kernel path really lies, with every link on the way followed as the machine that
+    /// the files belong to would.
+    fn resolve(&self, path: &str) -> io::Result<PathBuf> {
+        let (part, rest) = self.part(Path::new(path));
+        if part.is_followed_by_kernel {
+            return Ok(part.directory.join(rest));
+        }
+        // What is still to be walked, the next one last, and where that has led so far.
+        let mut left: Vec<OsString> = Vec::new();
+        let mut place = PathBuf::from("/");
+        let mut links = 0;
+        walk_later(&mut left, Path::new(path));
+        while let Some(name) = left.pop() {
+            if name == ".." {
+                // Above the top there is the top.
+                place.pop();
+                continue;
+            }
+            place.push(&name);
+            let (part, rest) = self.part(&place);
+            let location = part.directory.join(rest);
+            // What the user names is taken as it is, be it a link.
+            let target = if rest.as_os_str().is_empty() {
+                None
+            } else {
+                match std::fs::read_link(&location) {
+                    Ok(target) => Some(target),
+                    Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => None,
+                    Err(error) => return Err(error),
+                }
+            };
+            let Some(target) = target else { continue };
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(Errno::LOOP.into());
+            }
+            place.pop();
+            if target.is_absolute() {
+                place = PathBuf::from("/");
+            }
+            walk_later(&mut left, &target);
+        }
+        let (part, rest) = self.part(&place);
+        Ok(part.directory.join(rest))
+    }
+
+    /// As [`Root::resolve`], without following a link that the path itself names.
+    fn resolve_parent(&self, path: &str) -> io::Result<PathBuf> {
+        match path.rsplit_once('/') {
+            Some((parent, name)) if !parent.is_empty() => Ok(self.resolve(parent)?.join(name)),
+            _ => Ok(self.locate(path)),
         }
     }
 
@@ -430,7 +525,7 @@ impl Root {
     ) -> Result<Vec<u8>, ReadError> {
         let bytes = self
             .fault(path)
-            .and_then(|()| read_at_most(location, limit))
+            .and_then(|()| read_at_most(&self.resolve(path)?, limit))
             .map_err(|error| ReadError::system(location, &error))?;
         if bytes.len() > limit {
             return Err(ReadError::garbage(location, format!("is larger than {limit} bytes")));
@@ -450,6 +545,16 @@ impl Root {
             opened.lock().unwrap_or_else(PoisonError::into_inner).push(what());
         }
     }
+}
+
+/// Puts the names of a path before what is left to be walked.
+fn walk_later(left: &mut Vec<OsString>, path: &Path) {
+    let names = path.components().rev().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    });
+    left.extend(names);
 }
 
 /// At most `limit + 1` bytes, so that the caller can tell a file that is too large.

@@ -4,7 +4,7 @@ use super::machine::{Gpu, Machine, User};
 use super::{Finding, State};
 use crate::archive::LEAST_ROOM;
 use crate::quantity;
-use crate::source::tuning::checks::Group;
+use crate::source::tuning::checks::{CHECKS, Check, Group};
 
 /// A desktop that shows a page is busy for less; any model keeps the shaders busy all the time.
 const BUSY: f64 = 0.1;
@@ -126,8 +126,15 @@ pub fn temperature(machine: &Machine, limit: f64) -> Finding {
 /// Whether the weights of a model of so many bytes fit into the memory that is free. What its
 /// context needs comes on top.
 pub fn memory(machine: &Machine, model: Option<u64>) -> Finding {
-    let free = machine.memory.free;
-    let shown = free.map_or_else(|| "unknown".to_owned(), quantity::bytes);
+    let free = &machine.memory.free;
+    let shown = match (free.least, free.most) {
+        (Some(least), Some(most)) if least < most => {
+            format!("{} to {}", quantity::bytes(least), quantity::bytes(most))
+        }
+        (Some(least), _) => quantity::bytes(least),
+        (None, Some(most)) => format!("at most {}", quantity::bytes(most)),
+        (None, None) => "unknown".to_owned(),
+    };
     let (state, says, remedy) = match model {
         None => (
             State::Unknown,
@@ -138,10 +145,12 @@ pub fn memory(machine: &Machine, model: Option<u64>) -> Finding {
             let says =
                 format!("free for a model: {shown}; it has {}", quantity::bytes(bytes as f64));
             if machine.memory.never_holds(bytes).is_some() {
+                let says = format!("{says}; the GPU can use {}", machine.memory.size.evidence);
                 let remedy = "take a smaller model, or raise `ttm.pages_limit` (docs/tuning.md)";
                 (State::Bad, says, remedy.to_owned())
             } else {
-                match free.map(|free| bytes as f64 <= free) {
+                let says = format!("{says}; {}", free.evidence);
+                match free.hold(bytes as f64) {
                     Some(true) => (State::Good, says, String::new()),
                     Some(false) => (State::Bad, says, hint(machine.users.as_deref())),
                     None => (State::Unknown, says, DOCTOR.to_owned()),
@@ -253,17 +262,20 @@ pub fn power_limits(machine: &Machine) -> Vec<Finding> {
 
 /// The tuning checks of a group: one finding each, unknown ones too.
 pub fn tuning(machine: &Machine, group: Group) -> Vec<Finding> {
-    use crate::source::tuning::checks::CHECKS;
     let checks = CHECKS.iter().filter(|check| check.group == group);
-    let finding = |check: &'static crate::source::tuning::checks::Check| {
+    let finding = |check: &'static Check| {
         let known = machine.tuning.iter().find(|(known, _)| known.name == check.name);
         let state = State::of(known.map(|(_, passes)| *passes));
-        Finding {
-            check: check.name,
-            state,
-            says: format!("{}: {} should be {}", group.as_str(), check.what, check.should_be),
-            remedy: (state == State::Bad).then(|| check.set_with.to_owned()),
+        let mut says = format!("{}: {} should be {}", group.as_str(), check.what, check.should_be);
+        let settings = check.settings.iter();
+        let now: Vec<String> = settings
+            .filter_map(|name| Some(format!("{name} {}", machine.settings.get(*name)?)))
+            .collect();
+        if !now.is_empty() {
+            says += &format!("; now: {}", now.join(", "));
         }
+        let remedy = (state == State::Bad).then(|| check.set_with.to_owned());
+        Finding { check: check.name, state, says, remedy }
     };
     checks.map(finding).collect()
 }

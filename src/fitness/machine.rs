@@ -40,6 +40,8 @@ pub struct Machine {
     pub memory: Memory,
     /// The tuning checks that can be told, and whether they pass.
     pub tuning: Vec<(&'static Check, bool)>,
+    /// The settings that those look at, by name.
+    pub settings: BTreeMap<String, String>,
     /// The power limits that the user asked for.
     pub limits: Vec<PowerLimit>,
     /// Mains and USB supplies, and whether each is connected.
@@ -140,7 +142,7 @@ impl Look {
             looks.push(self.read(changes_quickly)?.values().cloned().collect());
         }
         let mut machine = Machine::of(&looks);
-        machine.memory = Memory::of(first.values());
+        machine.memory = Memory::of(first.values(), &self.root);
         machine.looked = began.elapsed();
         machine.users = knows_users.then(|| users(&looks, |pid| self.is_own(pid)));
         Ok(machine)
@@ -175,7 +177,12 @@ impl Look {
         }
         // What a program of this machine says is true of this machine alone.
         self.own?;
-        let program = ["/usr/bin/timedatectl", "/bin/timedatectl"];
+        let program = [
+            "/usr/bin/timedatectl",
+            "/bin/timedatectl",
+            // NixOS has it here alone.
+            "/run/current-system/sw/bin/timedatectl",
+        ];
         let program = program.iter().find(|path| Path::new(path).is_file())?;
         let arguments = ["show", "--property=NTPSynchronized", "--value"];
         let output = Program::new(Path::new(program), &arguments, CLOCK_DEADLINE).run().ok()?;
@@ -210,6 +217,13 @@ impl Machine {
             gpus: gpus(looks),
             hottest: temperature::hottest(last),
             tuning: CHECKS.iter().filter_map(|check| Some((check, passes(check)?))).collect(),
+            settings: values("halo_tuning_info")
+                .map(|sample| (sample.labels[0].to_string(), sample.labels[1].to_string()))
+                .chain(
+                    values("halo_tuning_value")
+                        .map(|sample| (sample.labels[0].to_string(), sample.value.to_string())),
+                )
+                .collect(),
             limits: values("halo_power_limit_requested_watts")
                 .map(|sample| PowerLimit {
                     limit: sample.labels[0].to_string(),

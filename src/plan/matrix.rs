@@ -202,9 +202,10 @@ fn models(
             left_out.push(format!("{}: has {gigabytes:.1} GB, above --max-size", model.name));
         } else if let Some(size) = memory.never_holds(model.bytes) {
             refusals.push(Refusal(format!(
-                "{}: its weights take {gigabytes:.1} GB, and the GPU can use {:.1} GB (GTT and VRAM); leave it out with --max-size, or raise ttm.pages_limit",
+                "{}: its weights take {gigabytes:.1} GB, and the GPU can use {:.1} GB: {}; leave it out with --max-size, or raise ttm.pages_limit",
                 model.name,
-                size / 1e9
+                size / 1e9,
+                memory.size.evidence
             )));
         } else if models.iter().all(|known| known.name != model.name) {
             models.push(model);

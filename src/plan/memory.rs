@@ -1,13 +1,15 @@
-//! Whether a model fits into the memory that the GPU can use: GTT and VRAM together, which on an
-//! APU are both the machine's own memory.
+//! Whether a model fits into the memory that the GPU can use: VRAM, which on an APU is what the
+//! BIOS set aside, and GTT, which is memory of Linux: no more of it than Linux has.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::Config;
 use crate::metric::Sample;
+use crate::root::Root;
 use crate::sample::Sampler;
 use crate::source::amdgpu::{KIND, Kind};
+use crate::source::memory::linux::{Linux, cgroup_limit};
 
 /// Bytes of a GiB.
 pub const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
@@ -16,13 +18,25 @@ pub const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 /// which llama.cpp computes, and a little for the desktop. A long context needs more.
 pub const MARGIN: f64 = 2.0 * GIB;
 
-/// What is known of the machine's memory, in bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// What is known of the memory that a model may have: of the APU, or where no GPU is known to be one, of
+/// the GPU that has most.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Memory {
-    /// GTT and VRAM of the APU; where no GPU is known to be one, of the GPU that has most of them.
-    pub size: Option<f64>,
-    /// What of it is free; of GTT, which is system memory, no more than the machine has left.
-    pub free: Option<f64>,
+    /// Where nothing else is there.
+    pub size: Bounds,
+    /// Beside what is there now.
+    pub free: Bounds,
+}
+
+/// What is known of a size, in bytes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Bounds {
+    /// It is at least this.
+    pub least: Option<f64>,
+    /// It is at most this.
+    pub most: Option<f64>,
+    /// Which figures of which files say so, and what is missing.
+    pub evidence: String,
 }
 
 /// Whether a model fits, its weights with [`MARGIN`]; none is unknown.
@@ -41,6 +55,35 @@ struct Pool {
     used: Option<f64>,
 }
 
+impl Bounds {
+    /// A size that is known.
+    pub fn exactly(bytes: f64) -> Self {
+        Self { least: Some(bytes), most: Some(bytes), ..Self::default() }
+    }
+
+    /// The same where a control group may leave no more of Linux's memory than its limit.
+    fn within(mut self, vram: f64, limit: Option<&Limit>) -> Self {
+        let Some((limit, file)) = limit else { return self };
+        let limit = *limit as f64;
+        if self.least.is_some_and(|least| vram + limit < least) {
+            self.least = Some(vram + limit);
+            self.evidence += &format!(
+                "; {file} is {}, and whether GTT counts against it depends on the kernel",
+                gib(limit)
+            );
+        }
+        self
+    }
+
+    /// Whether so many bytes find room; `None` where that cannot be told.
+    pub fn hold(&self, bytes: f64) -> Option<bool> {
+        if self.most.is_some_and(|most| bytes > most) {
+            return Some(false);
+        }
+        self.least.is_some_and(|least| bytes <= least).then_some(true)
+    }
+}
+
 impl Memory {
     /// Reads the machine.
     ///
@@ -51,12 +94,11 @@ impl Memory {
         let root = Arc::new(config.path.root());
         let sampler = Sampler::start(config, &root)?;
         let wanted = |name: &str| matches!(name, "amdgpu" | "memory");
-        Ok(Self::of(sampler.read_now(|source| wanted(source.name))?.values()))
+        Ok(Self::of(sampler.read_now(|source| wanted(source.name))?.values(), &root))
     }
 
-    /// What samples of the machine say.
-    pub fn of<'a>(samples: impl Iterator<Item = &'a Sample>) -> Self {
-        let mut available = None;
+    /// What samples of the machine say, and what its files say of the memory of Linux.
+    pub fn of<'a>(samples: impl Iterator<Item = &'a Sample>, root: &Root) -> Self {
         let mut gpus: BTreeMap<&str, [Pool; 2]> = BTreeMap::new();
         let mut apu = None;
         for sample in samples {
@@ -65,10 +107,6 @@ impl Memory {
                 continue;
             }
             let is_size = match sample.def.name {
-                "halo_memory_available_bytes" => {
-                    available = Some(sample.value);
-                    continue;
-                }
                 "halo_gpu_memory_size_bytes" => true,
                 "halo_gpu_memory_used_bytes" => false,
                 _ => continue,
@@ -83,22 +121,25 @@ impl Memory {
         if let Some(apu) = apu {
             gpus.retain(|gpu, _| *gpu == apu);
         }
-        let sized = gpus.values().filter_map(|[vram, gtt]| {
-            let size = vram.size? + gtt.size?;
-            let free = || {
-                let free_vram = (vram.size? - vram.used?).max(0.0);
-                Some(free_vram + (gtt.size? - gtt.used?).max(0.0).min(available?))
-            };
-            Some((size, free()))
+        let meminfo = root.read("/proc/meminfo").unwrap_or_default();
+        let linux = Linux::read(root, &meminfo);
+        let limit = cgroup_limit(root);
+        let all = gpus.values().map(|[vram, gtt]| {
+            let bytes = |bytes: Option<f64>| bytes.map(|bytes| bytes as u64);
+            let linux = linux.clone().beside(bytes(vram.size), bytes(gtt.size), bytes(gtt.used));
+            Self {
+                size: total(*vram, *gtt, &linux, limit.as_ref()),
+                free: free(*vram, *gtt, &linux, limit.as_ref()),
+            }
         });
-        let largest = sized.max_by(|(one, _), (other, _)| one.total_cmp(other));
-        Self { size: largest.map(|(size, _)| size), free: largest.and_then(|(_, free)| free) }
+        let most = |memory: &Self| memory.size.most.unwrap_or(0.0);
+        all.max_by(|one, other| most(one).total_cmp(&most(other))).unwrap_or_default()
     }
 
     /// The size of the memory, where it is known and a model of this many bytes is larger: its
     /// weights alone, without which nothing can be measured.
     pub fn never_holds(&self, bytes: u64) -> Option<f64> {
-        self.size.filter(|size| bytes as f64 > *size)
+        self.size.most.filter(|most| bytes as f64 > *most)
     }
 
     /// Whether a model of this many bytes fits, with [`MARGIN`].
@@ -116,9 +157,81 @@ impl Memory {
 
     fn has_room_for(&self, bytes: f64) -> Fit {
         let needed = bytes + MARGIN;
-        let alone = self.size.map(|size| needed <= size);
-        let now = self.free.map(|free| needed <= free);
+        let alone = self.size.hold(needed);
+        let now = self.free.hold(needed);
         // What never fits does not fit now, however much is free.
         Fit { alone, now: if alone == Some(false) { alone } else { now } }
     }
+}
+
+/// A size as evidence shows it.
+fn gib(bytes: f64) -> String {
+    format!("{:.1} GiB", bytes / GIB)
+}
+
+/// The limit of this process's control group in bytes, and the file that says so. Whether GTT
+/// counts against it depends on the kernel.
+type Limit = (u64, String);
+
+/// What the pools of a GPU can hold.
+fn total(vram: Pool, gtt: Pool, linux: &Linux, limit: Option<&Limit>) -> Bounds {
+    let (Some(vram), Some(gtt)) = (vram.size, gtt.size) else {
+        let evidence = "mem_info_vram_total or mem_info_gtt_total is not known".to_owned();
+        return Bounds { evidence, ..Bounds::default() };
+    };
+    let known = linux.total.map(|bytes| bytes as f64);
+    let container = linux.container.map(|bytes| bytes as f64);
+    let source = &linux.evidence;
+    let mut evidence = format!("{} of VRAM (mem_info_vram_total) and ", gib(vram));
+    evidence += &match known {
+        Some(linux) if linux < gtt => format!(
+            "{} of Linux's memory ({source}), less than the {} of GTT (mem_info_gtt_total)",
+            gib(linux),
+            gib(gtt)
+        ),
+        Some(_) => format!("{} of GTT (mem_info_gtt_total)", gib(gtt)),
+        None => format!(
+            "at most {} of GTT (mem_info_gtt_total); how much memory Linux has is unknown: {source}",
+            gib(gtt)
+        ),
+    };
+    let bounds = Bounds {
+        // The machine has at least what it gives to a container.
+        least: known.or(container).map(|linux| vram + gtt.min(linux)),
+        most: Some(vram + known.map_or(gtt, |linux| gtt.min(linux))),
+        evidence,
+    };
+    bounds.within(vram, limit)
+}
+
+/// What of the pools is free; of GTT no more than Linux has available.
+fn free(vram: Pool, gtt: Pool, linux: &Linux, limit: Option<&Limit>) -> Bounds {
+    let left = |pool: Pool| Some((pool.size? - pool.used?).max(0.0));
+    let (Some(vram), Some(gtt)) = (left(vram), left(gtt)) else {
+        let evidence = "mem_info_vram_used or mem_info_gtt_used is not known".to_owned();
+        return Bounds { evidence, ..Bounds::default() };
+    };
+    let available = linux.least_available.map(|bytes| bytes as f64);
+    let least = available.map(|available| vram + gtt.min(available));
+    let most = vram + linux.total.map_or(gtt, |bytes| gtt.min(bytes as f64));
+    let mut evidence = format!("{} of VRAM and ", gib(vram));
+    evidence += &match (available, linux.container) {
+        (Some(available), None) if available < gtt => format!(
+            "{} that Linux has available (MemAvailable), less than the {} of GTT that are free",
+            gib(available),
+            gib(gtt)
+        ),
+        (Some(_), None) => format!("{} of GTT", gib(gtt)),
+        (_, container) => {
+            let why = container.map_or("no MemAvailable in /proc/meminfo", |_| &linux.evidence);
+            format!(
+                "at most {} of GTT; how much memory Linux has available is unknown: {why}",
+                gib(gtt)
+            )
+        }
+    };
+    // Of a container's machine the free pages are known, and not what else could be freed.
+    let is_exact = linux.container.is_none();
+    let most = least.filter(|_| is_exact).or(Some(most));
+    Bounds { least, most, evidence }.within(vram, limit)
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::terminal::{align_right, plain_table, trimmed};
 use crate::plan::catalog::Entry;
 use crate::plan::files::Place;
-use crate::plan::memory::{Fit, GIB, MARGIN, Memory};
+use crate::plan::memory::{Bounds, Fit, GIB, MARGIN, Memory};
 use crate::quantity;
 
 /// A model in a list.
@@ -114,18 +114,34 @@ pub fn models(models: &[ListedModel], memory: &Memory) -> String {
     }
     align_right(&mut table, &[3]);
     let mut text = trimmed(&table);
-    let gibibytes = |bytes: Option<f64>| {
-        bytes.map_or_else(|| "unknown".to_owned(), |bytes| format!("{:.1} GiB", bytes / GIB))
-    };
     let _ = writeln!(
         text,
-        "\nfits: with {} for context and buffers in the GPU's memory, GTT and VRAM: {}; now: in \
+        "\nfits: with {:.1} GiB for context and buffers in the GPU's memory, GTT and VRAM: {}; now: in \
          what is free of it: {}",
-        gibibytes(Some(MARGIN)),
-        gibibytes(memory.size),
-        gibibytes(memory.free)
+        MARGIN / GIB,
+        size(&memory.size),
+        size(&memory.free)
     );
+    for (name, bounds) in [("all", &memory.size), ("free", &memory.free)] {
+        if !bounds.evidence.is_empty() {
+            let _ = writeln!(text, "{name}: {}", bounds.evidence);
+        }
+    }
     text
+}
+
+/// A size of which only bounds may be known.
+pub fn size(bounds: &Bounds) -> String {
+    let gib = |bytes: f64| format!("{:.1} GiB", bytes / GIB);
+    match (bounds.least, bounds.most) {
+        (Some(least), Some(most)) if least < most => {
+            format!("{:.1} to {}", least / GIB, gib(most))
+        }
+        (Some(least), Some(_)) => gib(least),
+        (Some(least), None) => format!("at least {}", gib(least)),
+        (None, Some(most)) => format!("at most {}", gib(most)),
+        (None, None) => "unknown".to_owned(),
+    }
 }
 
 const fn answer(fits: Option<bool>) -> &'static str {

@@ -30,7 +30,7 @@ static INFO: Metric<8> = Metric::new(Def {
     unit: Unit::Info,
     labels: &["gpu", "card", "name", "gfx", "device_id", "revision", "vbios", "gpu_metrics"],
     table: Table::None,
-    from: "device/uevent, device/device, device/revision and device/vbios_version of the card, gfx_target_version of its KFD node, /usr/share/libdrm/amdgpu.ids for the name",
+    from: "device/uevent, device/device, device/revision and device/vbios_version of the card, gfx_target_version of its KFD node, libdrm's amdgpu.ids for the name",
 });
 /// What each GPU is part of.
 pub static KIND: Metric<2> = Metric::new(Def {

@@ -30,8 +30,10 @@ pub static SOURCE: Source = Source {
 
 fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
     absent_or(root.word("/proc/sys/kernel/osrelease"), |kernel| {
-        let os = samples
-            .known(root.read("/etc/os-release"))
+        // The second is there where the first is missing (os-release(5)).
+        let os = ["/etc/os-release", "/usr/lib/os-release"]
+            .iter()
+            .find_map(|path| samples.known(root.read(path)))
             .and_then(|text| value_of(&text, "PRETTY_NAME=").map(unquoted))
             .unwrap_or_default();
         let cpu = samples

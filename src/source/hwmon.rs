@@ -2,6 +2,8 @@
 //! model is loaded from, memory modules, fans.
 //!
 //! Kernel documentation: `Documentation/hwmon/sysfs-interface.rst` and `k10temp.rst`.
+//! Boards of Sixunited (AXB35), in mini PCs of many vendors, have the files of their controller's
+//! driver instead (`cmetz/ec-su_axb35-linux`).
 //! The sensors of amdgpu and amdxdna belong to their own sources.
 
 use std::time::Duration;
@@ -9,7 +11,7 @@ use std::time::Duration;
 use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
 use crate::root::{ReadError, Root};
 use crate::source::registered::Registered;
-use crate::source::shared::{TEMPERATURE, celsius_from_milli};
+use crate::source::shared::{TEMPERATURE, celsius_from_milli, plausible_celsius};
 use crate::source::{Cadence, Presence, Reader, Source, absent_or};
 
 static BOARD_TEMPERATURE: Metric<3> = Metric::new(Def {
@@ -19,7 +21,7 @@ static BOARD_TEMPERATURE: Metric<3> = Metric::new(Def {
     unit: Unit::Celsius,
     labels: &["chip", "device", "sensor"],
     table: Table::BoardTemperature,
-    from: "/sys/class/hwmon/hwmon*/temp*_input (thousandths of a degree)",
+    from: "/sys/class/hwmon/hwmon*/temp*_input (thousandths of a degree), /sys/class/ec_su_axb35/temp1/temp (degrees)",
 });
 static FAN: Metric<3> = Metric::new(Def {
     name: "halo_fan_speed_rpm",
@@ -28,7 +30,7 @@ static FAN: Metric<3> = Metric::new(Def {
     unit: Unit::Rpm,
     labels: &["chip", "device", "fan"],
     table: Table::Fan,
-    from: "/sys/class/hwmon/hwmon*/fan*_input",
+    from: "/sys/class/hwmon/hwmon*/fan*_input, /sys/class/ec_su_axb35/fan*/rpm",
 });
 
 /// The source `hwmon`.
@@ -44,10 +46,22 @@ pub static SOURCE: Source = Source {
     open: |_| vec![Box::<Hwmon>::default()],
 };
 
-/// Chips whose sensors other sources read, and those of other graphics drivers, which a read
-/// would wake.
-const FOREIGN: [&str; 8] =
-    ["NPU_power", "NPU_temperature", "amdgpu", "amdxdna", "i915", "nouveau", "radeon", "xe"];
+/// Chips whose sensors other sources read, those of other graphics drivers, which a read would
+/// wake, and one that repeats the files of [`BOARD`].
+const FOREIGN: [&str; 9] = [
+    "NPU_power",
+    "NPU_temperature",
+    "amdgpu",
+    "amdxdna",
+    "i915",
+    "nouveau",
+    "radeon",
+    "su_axb35",
+    "xe",
+];
+
+/// The class of the devices of an AXB35 board's controller.
+const BOARD: &str = "ec_su_axb35";
 
 /// No fan of a board turns faster.
 const LARGEST_RPM: u32 = 50_000;
@@ -80,8 +94,14 @@ enum SensorKind {
 
 impl Reader for Hwmon {
     fn read(&mut self, root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
-        absent_or(root.entries("/sys/class/hwmon"), |entries| {
-            let mut presence = Presence::Absent;
+        let has_board = read_board(root, samples);
+        let of_board = if has_board { Presence::Present } else { Presence::Absent };
+        let entries = match root.entries("/sys/class/hwmon") {
+            Err(error) if error.is_absent() && has_board => Ok(Vec::new()),
+            entries => entries,
+        };
+        absent_or(entries, |entries| {
+            let mut presence = of_board;
             let find = |samples: &mut Samples, entry: &str| Chip::find(root, samples, entry);
             self.chips.read(entries, samples, find, |samples, _, chip| {
                 if let Some(chip) = chip {
@@ -92,6 +112,28 @@ impl Reader for Hwmon {
             Ok(presence)
         })
     }
+}
+
+/// Reads the fans and the temperature of an AXB35 board, and says whether it is one.
+fn read_board(root: &Root, samples: &mut Samples) -> bool {
+    let directory = format!("/sys/class/{BOARD}");
+    let Some(devices) = samples.known(root.list(&directory)) else { return false };
+    for device in devices {
+        if is_numbered(&device, "fan") {
+            let rpm = samples.known(root.number(&format!("{directory}/{device}/rpm")));
+            samples.record(&FAN, [BOARD, "", &device], rpm.and_then(plausible_rpm));
+        } else if is_numbered(&device, "temp") {
+            let celsius: Option<u32> =
+                samples.known(root.number(&format!("{directory}/{device}/temp")));
+            let celsius = celsius.and_then(|celsius| plausible_celsius(f64::from(celsius)));
+            samples.record(&BOARD_TEMPERATURE, [BOARD, "", &device], celsius);
+        }
+    }
+    true
+}
+
+fn plausible_rpm(rpm: u32) -> Option<f64> {
+    (rpm <= LARGEST_RPM).then_some(f64::from(rpm))
 }
 
 impl Chip {
@@ -114,8 +156,7 @@ impl Chip {
     fn read(&self, root: &Root, samples: &mut Samples) {
         for Sensor { path, label, kind } in &self.sensors {
             if *kind == SensorKind::Fan {
-                let rpm: Option<u32> = samples.known(root.number(path));
-                let rpm = rpm.filter(|&rpm| rpm <= LARGEST_RPM).map(f64::from);
+                let rpm = samples.known(root.number(path)).and_then(plausible_rpm);
                 samples.record(&FAN, [&self.name, &self.device, label], rpm);
                 continue;
             }

@@ -6,6 +6,10 @@ use crate::metric::{Def, Kind, Metric, Samples, Table, Unit};
 use crate::root::{ReadError, Root};
 use crate::source::{Cadence, Presence, Source, Stateless, absent_or};
 
+pub mod linux;
+
+use linux::Linux;
+
 static SIZE: Metric<0> = Metric::new(Def {
     name: "halo_memory_size_bytes",
     help: "Memory that Linux manages: what is installed without what the BIOS set aside for the GPU.",
@@ -13,7 +17,7 @@ static SIZE: Metric<0> = Metric::new(Def {
     unit: Unit::Bytes,
     labels: &[],
     table: Table::Host,
-    from: "/proc/meminfo MemTotal",
+    from: "/proc/meminfo MemTotal; in a container that has a /proc/meminfo of its own, MemTotal of /sys/devices/system/node/node*/meminfo",
 });
 /// Memory that is available without swapping.
 pub static AVAILABLE: Metric<0> = Metric::new(Def {
@@ -23,7 +27,7 @@ pub static AVAILABLE: Metric<0> = Metric::new(Def {
     unit: Unit::Bytes,
     labels: &[],
     table: Table::Host,
-    from: "/proc/meminfo MemAvailable",
+    from: "/proc/meminfo MemAvailable, unless that file is a container's",
 });
 static HUGE_ANONYMOUS: Metric<0> = Metric::new(Def {
     name: "halo_memory_huge_anonymous_bytes",
@@ -73,10 +77,15 @@ fn read(root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
         let Some(size) = size else {
             return Err(root.not_a("list of memory sizes", "/proc/meminfo", &text));
         };
+        let linux = Linux::read(root, &text);
+        samples.record(&SIZE, [], linux.total.map(|bytes| bytes as f64));
+        if linux.container.is_some() {
+            // The rest of the file is the container's, and no other file has it of the machine.
+            return Ok(Presence::Present);
+        }
         let part = |part: Option<u64>| part.filter(|&part| part <= size).map(|part| part as f64);
         let swap = bytes("SwapTotal");
         let swap_used = swap.zip(bytes("SwapFree")).and_then(|(all, free)| all.checked_sub(free));
-        samples.record(&SIZE, [], size as f64);
         samples.record(&AVAILABLE, [], part(bytes("MemAvailable")));
         samples.record(&HUGE_ANONYMOUS, [], part(bytes("AnonHugePages")));
         samples.record(&SWAP_SIZE, [], swap.map(|bytes| bytes as f64));

@@ -211,12 +211,20 @@ impl Power {
     fn table(&mut self, root: &Root, _: &mut Samples) -> Result<Option<Readings>, ReadError> {
         const VERSION: &str = "/sys/kernel/ryzen_smu_drv/pm_table_version";
         const TABLE: &str = "/sys/kernel/ryzen_smu_drv/pm_table";
-        let version = root.bytes(VERSION)?;
+        let version = match root.bytes(VERSION) {
+            Err(error) if error.is_absent() && root.list(DRIVER).is_ok() => {
+                return Err(without_table(root));
+            }
+            version => version?,
+        };
         let version: [u8; 4] = version
             .as_slice()
             .try_into()
             .map_err(|_| ReadError::garbage(root.locate(VERSION), "is no 32-bit number"))?;
-        let bytes = root.bytes(TABLE)?;
+        let bytes = match root.bytes(TABLE) {
+            Err(error) if error.is_absent() => return Err(without_table(root)),
+            bytes => bytes?,
+        };
         pm_table::parse(u32::from_le_bytes(version), &bytes).map(Some).map_err(|refusal| {
             let (path, reason) = match refusal {
                 pm_table::Refusal::Empty => (TABLE, Reason::Rejected),
@@ -258,6 +266,19 @@ impl Power {
             .map(Some)
             .map_err(|(reason, detail)| ReadError::new(path, reason, detail))
     }
+}
+
+/// Where the module `ryzen_smu` has its files.
+const DRIVER: &str = "/sys/kernel/ryzen_smu_drv";
+
+/// The module is there and its table is not: it makes no files of a version that it does not know.
+fn without_table(root: &Root) -> ReadError {
+    let release = root.word(&format!("{DRIVER}/drv_version"));
+    let release = release.map_or_else(|_| String::new(), |release| format!(" {release}"));
+    let detail = format!(
+        "ryzen_smu{release} is loaded and gives no table: it does not know the version of this machine's, e.g. 0x64010C; update it (amkillam's fork); `dmesg --grep ryzen_smu` names the version"
+    );
+    ReadError::new(root.locate(DRIVER), Reason::UnknownTable, detail)
 }
 
 impl Reader for Power {

@@ -10,6 +10,8 @@ use crate::root::{Root, is_word};
 use crate::source::{Cadence, Presence, Source, Stateless};
 
 pub mod checks;
+pub mod command_line;
+mod iommu;
 
 static INFO: Metric<2> = Metric::new(Def {
     name: "halo_tuning_info",
@@ -18,7 +20,7 @@ static INFO: Metric<2> = Metric::new(Def {
     unit: Unit::Info,
     labels: &["setting", "value"],
     table: Table::None,
-    from: "/sys/kernel/mm/transparent_hugepage, /proc/cmdline, cpufreq, amd_pstate, /sys/firmware/acpi/platform_profile, /etc/tuned/active_profile, power_dpm_force_performance_level",
+    from: "/sys/kernel/mm/transparent_hugepage, /proc/cmdline (cmdline.ignored is what the kernel does not know), /sys/kernel/iommu_groups/*/type (of the GPUs), cpufreq, amd_pstate, /sys/firmware/acpi/platform_profile, /sys/class/ec_su_axb35/apu/power_mode, /etc/tuned/active_profile, power_dpm_force_performance_level",
 });
 static VALUE: Metric<1> = Metric::new(Def {
     name: "halo_tuning_value",
@@ -27,7 +29,7 @@ static VALUE: Metric<1> = Metric::new(Def {
     unit: Unit::None,
     labels: &["setting"],
     table: Table::Tuning,
-    from: "/proc/sys/vm, /sys/module/ttm/parameters/pages_limit (pages of 4 KiB), /sys/module/amdgpu/parameters/gttsize (MiB, -1 is the driver's choice)",
+    from: "/proc/sys/vm, /sys/module/ttm/parameters/pages_limit (pages of 4 KiB; of amdttm where amdgpu uses that), /sys/module/amdgpu/parameters/gttsize (MiB, -1 is the driver's choice)",
 });
 static CHECK: Metric<2> = Metric::new(Def {
     name: "halo_tuning_check",
@@ -56,7 +58,7 @@ pub static SOURCE: Source = Source {
 pub struct Settings {
     texts: BTreeMap<String, String>,
     numbers: BTreeMap<String, f64>,
-    command_line_known: bool,
+    asked_of_iommu: Option<command_line::Iommu>,
 }
 
 impl Settings {
@@ -73,9 +75,25 @@ impl Settings {
         is_known.then_some(text == value)
     }
 
-    /// Whether a kernel parameter that is not among the settings is truly not given.
-    pub fn knows_command_line(&self) -> bool {
-        self.command_line_known
+    /// Whether the GPUs see memory as it is: the IOMMU is off or passes them through. What the
+    /// kernel says counts, and what its command line asks only where it does not say.
+    fn is_memory_untranslated(&self) -> Option<bool> {
+        let Some(types) = self.text("iommu_groups.type") else {
+            let asked = self.asked_of_iommu?;
+            return Some(asked.is_off || asked.is_passthrough == Some(true));
+        };
+        // The other types belong to devices that a virtual machine or nobody has.
+        let told = types.split('+').filter_map(|one| match one {
+            iommu::NONE | "identity" => Some(true),
+            "DMA" | "DMA-FQ" => Some(false),
+            _ => None,
+        });
+        told.reduce(|one, other| one && other)
+    }
+
+    /// How many pages of 4 KiB the GPU may have of Linux's memory.
+    fn pages_limit(&self) -> Option<f64> {
+        TTM_MODULES.iter().find_map(|module| self.number(&format!("{module}.pages_limit")))
     }
 
     /// The number of a setting, where it is known.
@@ -89,10 +107,12 @@ const SYSCTLS: [&str; 5] =
     ["swappiness", "dirty_ratio", "dirty_background_ratio", "max_map_count", "zone_reclaim_mode"];
 
 /// Files whose whole text is the value.
-const TEXTS: [(&str, &str); 5] = [
+const TEXTS: [(&str, &str); 6] = [
     ("amd_pstate.status", "/sys/devices/system/cpu/amd_pstate/status"),
     ("amd_pstate.prefcore", "/sys/devices/system/cpu/amd_pstate/prefcore"),
     ("cpu.boost", "/sys/devices/system/cpu/cpufreq/boost"),
+    // The boards of many mini PCs have this in place of a platform profile.
+    ("ec_su_axb35.power_mode", "/sys/class/ec_su_axb35/apu/power_mode"),
     ("platform_profile", "/sys/firmware/acpi/platform_profile"),
     ("tuned.profile", "/etc/tuned/active_profile"),
 ];
@@ -110,33 +130,8 @@ const POLICIES: [(&str, &str); 3] = [
     ("cpu.energy_performance_preference", "energy_performance_preference"),
 ];
 
-/// Files that hold a number, and the smallest that has a meaning: -1 is the driver's own choice.
-const NUMBERS: [(&str, &str, i64); 2] = [
-    ("ttm.pages_limit", "/sys/module/ttm/parameters/pages_limit", 1),
-    ("amdgpu.gttsize", "/sys/module/amdgpu/parameters/gttsize", -1),
-];
-
-/// Tokens of the kernel command line that change how a model runs. The rest of the line stays
-/// private: it names disks and hosts.
-const KERNEL_PARAMETERS: [&str; 17] = [
-    "amd_iommu",
-    "amd_pstate",
-    "amdgpu.cwsr_enable",
-    "amdgpu.gttsize",
-    "amdgpu.no_system_mem_limit",
-    "amdgpu.noretry",
-    "amdgpu.ppfeaturemask",
-    "amdgpu.runpm",
-    "iomem",
-    "iommu",
-    "mitigations",
-    "pcie_aspm",
-    "processor.max_cstate",
-    "transparent_hugepage",
-    "ttm.page_pool_size",
-    "ttm.pages_limit",
-    "zswap.enabled",
-];
+/// The modules that bound GPU memory: amdgpu of the kernel uses the one, amdgpu-dkms the other.
+const TTM_MODULES: [&str; 2] = ["amdttm", "ttm"];
 
 fn read(root: &Root, samples: &mut Samples) -> Presence {
     let settings = settings(root, samples);
@@ -163,11 +158,15 @@ pub fn settings(root: &Root, samples: &mut Samples) -> Settings {
         let number: Option<u64> = samples.known(root.number(&format!("/proc/sys/vm/{name}")));
         settings.number_is(&format!("vm.{name}"), number.map(|number| number as f64));
     }
-    for (name, path, smallest) in NUMBERS {
-        let number: Option<i64> = samples.known(root.number(path));
-        let number = number.filter(|&number| number >= smallest);
+    let mut parameter = |name: &str, smallest: i64| {
+        let (module, parameter) = name.split_once('.').unwrap_or_default();
+        let path = format!("/sys/module/{module}/parameters/{parameter}");
+        let number = samples.known(root.number::<i64>(&path)).filter(|&n| n >= smallest);
         settings.number_is(name, number.map(|number| number as f64));
-    }
+    };
+    // -1 is the driver's own choice.
+    parameter("amdgpu.gttsize", -1);
+    parameter(&format!("{}.pages_limit", ttm_module(root)), 1);
     for (name, path) in TEXTS {
         settings.text_is(name, samples.known(root.word(path)));
     }
@@ -179,12 +178,14 @@ pub fn settings(root: &Root, samples: &mut Samples) -> Settings {
         settings.text_is(name, of_all_policies(root, samples, file));
     }
     performance_levels(root, samples, &mut settings);
+    settings.text_is("iommu_groups.type", iommu::domain_type(root, samples));
     if let Some(line) = samples.known(root.read("/proc/cmdline")) {
-        // Every boot loader passes at least one NAME=VALUE, the root filesystem if nothing else.
-        settings.command_line_known = line.contains('=');
-        for (name, value) in kernel_parameters(&line) {
-            settings.text_is(&format!("cmdline.{name}"), Some(value.to_owned()));
+        for (name, value) in command_line::known(&line) {
+            settings.text_is(&format!("cmdline.{name}"), Some(value));
         }
+        settings.text_is("cmdline.ignored", command_line::ignored(&line));
+        // Every boot loader passes at least one NAME=VALUE, the root filesystem if nothing else.
+        settings.asked_of_iommu = line.contains('=').then(|| command_line::iommu(&line));
     }
     settings
 }
@@ -201,6 +202,16 @@ impl Settings {
             self.numbers.insert(name.to_owned(), value);
         }
     }
+}
+
+/// The module that bounds GPU memory. Where both are loaded, that one is used that amdgpu holds;
+/// amdttm is there only with the amdgpu that needs it.
+fn ttm_module(root: &Root) -> &'static str {
+    let is_held =
+        |module: &&&str| root.link(&format!("/sys/module/{module}/holders/amdgpu")).is_ok();
+    let is_loaded = |module: &&&str| root.list(&format!("/sys/module/{module}")).is_ok();
+    let held = TTM_MODULES.iter().find(is_held);
+    held.or_else(|| TTM_MODULES.iter().find(is_loaded)).unwrap_or(&"ttm")
 }
 
 /// The choice in force of a list as `always [madvise] never`.
@@ -238,25 +249,4 @@ fn performance_levels(root: &Root, samples: &mut Samples, settings: &mut Setting
     levels.sort();
     levels.dedup();
     settings.text_is("power_dpm_force_performance_level", Some(levels.join("+")));
-}
-
-/// The part of a kernel command line that says nothing about the owner.
-pub fn public_kernel_parameters(line: &str) -> String {
-    let tokens = kernel_parameters(line).map(|(name, value)| format!("{name}={value}"));
-    tokens.collect::<Vec<_>>().join(" ")
-}
-
-/// The parameters on a kernel command line that matter, with their values; a parameter without
-/// a value has an empty one and counts as `1`.
-fn kernel_parameters(line: &str) -> impl Iterator<Item = (&str, &str)> {
-    let mut is_quoted = false;
-    let is_boundary = move |character: char| {
-        is_quoted ^= character == '"';
-        character.is_ascii_whitespace() && !is_quoted
-    };
-    line.split(is_boundary).filter_map(|token| {
-        let (name, value) = token.split_once('=').unwrap_or((token, "1"));
-        let value = value.trim_matches('"');
-        (KERNEL_PARAMETERS.contains(&name) && is_word(value)).then_some((name, value))
-    })
 }

@@ -123,8 +123,8 @@ pub(crate) fn ensure_contents(files: impl IntoIterator<Item = (PathBuf, String)>
     assert!(stale.is_empty(), "rewritten, look at the difference and commit it:\n{stale}");
 }
 
-/// A copy of a host that may be damaged. It links to the fixture, and becomes directories of its
-/// own only on the way to a file that differs: thousands of copies are made.
+/// A copy of a host that may be damaged. Its files are those of the fixture (hard links), so a file
+/// that shall differ is cleared first.
 pub(crate) struct Copy {
     directory: tempfile::TempDir,
 }
@@ -149,12 +149,7 @@ impl Copy {
         let mut path = self.path().to_owned();
         for part in relative.parent().unwrap() {
             path.push(part);
-            if path.is_symlink() && path.is_dir() {
-                let target = fs::read_link(&path).unwrap();
-                fs::remove_file(&path).unwrap();
-                fs::create_dir(&path).unwrap();
-                link_children(&target, &path);
-            } else if !path.is_dir() {
+            if path.is_symlink() || !path.is_dir() {
                 remove(&path);
                 fs::create_dir(&path).unwrap();
             }
@@ -184,7 +179,7 @@ impl Copy {
     /// Puts a file of the copy back as it is in the fixture.
     pub(crate) fn restore(&self, host: &str, relative: &Path) {
         let path = self.clear(relative);
-        symlink(fixtures().join("hosts").join(host).join(relative), path).unwrap();
+        link(&fixtures().join("hosts").join(host).join(relative), &path);
     }
 
     /// Applies a hazard: removals first, then the files that differ.
@@ -237,9 +232,24 @@ pub(crate) fn about(hazard: &Path) -> About {
 fn link_children(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        // A link of the machine leads where it leads there.
-        let target = fs::read_link(entry.path()).unwrap_or_else(|_| entry.path());
-        symlink(target, to.join(entry.file_name())).unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        let kind = entry.file_type().unwrap();
+        if kind.is_symlink() {
+            // A link of the machine leads where it leads there.
+            symlink(fs::read_link(from).unwrap(), to).unwrap();
+        } else if kind.is_dir() {
+            fs::create_dir(&to).unwrap();
+            link_children(&from, &to);
+        } else {
+            link(&from, &to);
+        }
+    }
+}
+
+/// The same file in another place, or its copy where that is on another filesystem.
+fn link(from: &Path, to: &Path) {
+    if fs::hard_link(from, to).is_err() {
+        fs::copy(from, to).unwrap();
     }
 }
 

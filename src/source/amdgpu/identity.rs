@@ -83,10 +83,7 @@ impl Identity {
         identity.kind = Kind::of_chip(&identity.gfx, &identity.device_id)
             .or_else(|| node.filter(|node| node.has_cores).map(|_| Kind::Apu))
             .or_else(|| identity.shows_files_of_discrete(root, samples, &device));
-        if let Some(list) = samples.known(root.read("/usr/share/libdrm/amdgpu.ids")) {
-            identity.name =
-                marketing_name(&list, &identity.device_id, &identity.revision).unwrap_or_default();
-        }
+        identity.name = name(root, samples, &identity).unwrap_or_default();
         Some(identity)
     }
 
@@ -108,6 +105,39 @@ impl Identity {
                 .is_some_and(|chip| has(&format!("{device}/hwmon/{chip}"), &SENSORS_OF_DISCRETE));
         is_discrete.then_some(Kind::Discrete)
     }
+}
+
+/// Where libdrm's list of names is: as distributions and AMD's own packages install it, on NixOS
+/// and on Guix.
+const NAMES: [&str; 5] = [
+    "/usr/share/libdrm",
+    "/usr/local/share/libdrm",
+    "/opt/amdgpu/share/libdrm",
+    "/run/current-system/sw/share/libdrm",
+    "/run/current-system/profile/share/libdrm",
+];
+
+/// Where packages lie that are in no system profile, as libdrm is behind the graphics drivers.
+const STORES: [&str; 2] = ["/nix/store", "/gnu/store"];
+
+/// The name of a chip, from the first list that has it: an old one may lie beside a new one.
+fn name(root: &Root, samples: &mut Samples, identity: &Identity) -> Option<String> {
+    let mut in_list = |directory: &str| {
+        let list = samples.known(root.read(&format!("{directory}/amdgpu.ids")))?;
+        marketing_name(&list, &identity.device_id, &identity.revision)
+    };
+    if let Some(name) = NAMES.iter().find_map(|directory| in_list(directory)) {
+        return Some(name);
+    }
+    STORES.iter().find_map(|store| {
+        let packages = root.list(store).ok()?;
+        // A name begins with a hash: `0c3…-libdrm-2.4.129`.
+        let is_libdrm = |name: &&String| {
+            name.split_once('-').is_some_and(|(_, package)| package.starts_with("libdrm-"))
+        };
+        let mut packages = packages.iter().filter(is_libdrm);
+        packages.find_map(|package| in_list(&format!("{store}/{package}/share/libdrm")))
+    })
 }
 
 /// What the compute node (KFD) of a card says.

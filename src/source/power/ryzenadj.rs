@@ -41,7 +41,7 @@ pub fn parse(text: &str) -> Result<Readings, (Reason, &'static str)> {
 }
 
 /// Texts that `ryzenadj` prints where it fails, the most telling first.
-const FAILURES: [(&str, Reason, &str); 18] = [
+const FAILURES: [(&str, Reason, &str); 19] = [
     ("rejected - busy", Reason::Busy, "the SMU is busy"),
     ("was rejected", Reason::Rejected, "the SMU rejected the request"),
     ("refresh_table failed", Reason::Rejected, "the SMU did not fill the table"),
@@ -54,6 +54,12 @@ const FAILURES: [(&str, Reason, &str); 18] = [
     ("check secure boot", Reason::Lockdown, "the kernel is locked down: secure boot"),
     ("Unable to get memory access", Reason::Lockdown, "the kernel forbids /dev/mem: iomem=relaxed"),
     ("Unable to init power metric table", Reason::Lockdown, "the kernel forbids /dev/mem"),
+    // It says so too where the module ryzen_smu is loaded and does not know the table.
+    (
+        "Unable to get os_access Obj",
+        Reason::Permission,
+        "ryzenadj has no access: it must run as root, and a ryzen_smu that is loaded must know this machine's table",
+    ),
     ("check permission", Reason::Permission, "ryzenadj must run as root"),
     ("Unable to get PCI Obj", Reason::Permission, "ryzenadj must run as root"),
     ("Unable to get NB Obj", Reason::Permission, "ryzenadj must run as root"),

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use halo::plan::memory::Memory;
+use halo::plan::memory::{Bounds, Memory};
 use serde_json::{Value, json};
 
 use super::{Room, display};
@@ -62,7 +62,7 @@ fn what_is_unknown_of_the_machine_is_unknown() {
 
 #[test]
 fn a_listed_size_may_be_either_unit() {
-    let gib = |count: f64| Some(count * GIB as f64);
+    let gib = |count: f64| Bounds::exactly(count * GIB as f64);
     let memory = Memory { size: gib(100.0), free: gib(40.0) };
     let fit = |size| memory.fits_listed(size);
     assert_eq!((fit(37.0).alone, fit(37.0).now), (Some(true), Some(true)));
