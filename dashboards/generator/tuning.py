@@ -17,7 +17,7 @@ DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "tuning.md"
 CHECK_OF_SETTING = [
     (r"vm\\.(.+)", "$1"),
     (r"transparent_hugepage\\.(.+)", "thp_$1"),
-    (r"ttm\\.pages_limit", "ttm_pages_limit"),
+    (r"(?:amd)?ttm\\.pages_limit", "ttm_pages_limit"),
     (r"amdgpu\\.gttsize", "gttsize_agrees"),
     (r"cmdline\\.(?:amd_)?iommu", "iommu"),
     (r"amd_pstate\\.status", "amd_pstate"),
@@ -26,6 +26,8 @@ CHECK_OF_SETTING = [
     (r"power_dpm_force_(performance_level)", "$1"),
     (r"tuned\\.profile", "tuned_profile"),
     (r"(platform_profile)", "$1"),
+    (r"iommu_groups\\.type", "iommu"),
+    (r"ec_su_axb35\\.power_mode", "board_power_mode"),
 ]
 
 

@@ -187,33 +187,47 @@ impl Copy {
         for relative in about(hazard).remove {
             self.clear(&relative);
         }
-        for relative in files_below(hazard) {
+        let (files, links) = below(hazard);
+        for relative in files {
             fs::copy(hazard.join(&relative), self.clear(&relative)).unwrap();
+        }
+        for relative in links {
+            symlink(fs::read_link(hazard.join(&relative)).unwrap(), self.clear(&relative)).unwrap();
         }
     }
 }
 
-/// The files of a machine below a directory, relative to it, in order.
+/// The files of a machine below a directory, relative to it, in order. Links are where open files
+/// of processes lead: no content that could be damaged.
 pub(crate) fn files_below(directory: &Path) -> Vec<PathBuf> {
-    fn walk(directory: &Path, files: &mut Vec<PathBuf>) {
+    below(directory).0
+}
+
+/// The files and the links of a machine.
+fn below(directory: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    fn walk(directory: &Path, files: &mut Vec<PathBuf>, links: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
-            // Links are where open files of processes lead: no content that could be damaged.
-            if path.is_dir() {
-                walk(&path, files);
-            } else if !path.is_symlink() {
+            if path.is_symlink() {
+                links.push(path);
+            } else if path.is_dir() {
+                walk(&path, files, links);
+            } else {
                 files.push(path);
             }
         }
     }
-    let mut files = Vec::new();
+    let (mut files, mut links) = (Vec::new(), Vec::new());
     for part in ["proc", "sys", "root"].map(|part| directory.join(part)) {
         if part.is_dir() {
-            walk(&part, &mut files);
+            walk(&part, &mut files, &mut links);
         }
     }
     files.sort();
-    files.iter().map(|file| file.strip_prefix(directory).unwrap().to_owned()).collect()
+    let relative = |paths: Vec<PathBuf>| {
+        paths.iter().map(|path| path.strip_prefix(directory).unwrap().to_owned()).collect()
+    };
+    (relative(files), relative(links))
 }
 
 /// The description of a hazard.

@@ -27,6 +27,7 @@ mod hosts;
 mod http;
 #[cfg(feature = "record")]
 mod import;
+mod links;
 mod llama;
 mod log;
 mod machine;
@@ -46,4 +47,5 @@ mod runs;
 mod tidy;
 #[cfg(feature = "record")]
 mod tool;
+mod tuning;
 mod web_config;

@@ -254,6 +254,48 @@ fn tables_of_known_versions_are_decoded_and_others_refused() {
 }
 
 #[test]
+fn a_module_without_a_table_is_too_old_and_not_missing() {
+    let driver = Path::new("sys/kernel/ryzen_smu_drv");
+    let outcome = |copy: &Copy| {
+        let mut reader = (power::SOURCE.open)(&Config::default()).remove(0);
+        let outcome = reader.read(&copy.root(), &mut Samples::default());
+        outcome.map_err(|error| (error.reason(), error.to_string()))
+    };
+    let files = ["pm_table", "pm_table_version", "pm_table_size"];
+    for gone in [&files[..], &files[..1], &files[1..2]] {
+        let copy = Copy::of(HOST);
+        for file in gone {
+            copy.clear(&driver.join(file));
+        }
+        let (reason, text) = outcome(&copy).unwrap_err();
+        assert_eq!(reason, Reason::UnknownTable, "{gone:?}");
+        assert!(text.contains("ryzen_smu 0.1.7 is loaded and gives no table"), "{text}");
+        assert!(text.contains("update it") && !text.contains("modprobe"), "{text}");
+        // Its release may be unknown too.
+        copy.clear(&driver.join("drv_version"));
+        let (_, text) = outcome(&copy).unwrap_err();
+        assert!(text.contains("ryzen_smu is loaded and gives no table"), "{text}");
+    }
+    // A module that is not there is no failure.
+    let copy = Copy::of(HOST);
+    copy.clear(driver);
+    assert_eq!(outcome(&copy), Ok(Presence::Absent));
+    // What ryzenadj says beside it does not hide the cause, and its numbers are taken.
+    let copy = Copy::of(HOST);
+    for file in files {
+        copy.clear(&driver.join(file));
+    }
+    let helper = copy.clear("root/run/halo/ryzenadj.txt".as_ref());
+    let refused = "Unable to get os_access Obj, check permission\nUnable to init ryzenadj\n";
+    fs::write(&helper, refused).unwrap();
+    assert_eq!(outcome(&copy).unwrap_err().0, Reason::UnknownTable);
+    fs::write(&helper, granted()).unwrap();
+    assert_eq!(outcome(&copy), Ok(Presence::Present));
+    let (_, why) = ryzenadj::parse(refused).unwrap_err();
+    assert!(why.contains("root") && why.contains("ryzen_smu"), "{why}");
+}
+
+#[test]
 fn energy_goes_on_where_its_counter_wraps() {
     let copy = Copy::of(HOST);
     let energy = |micro: u64| {
