@@ -272,7 +272,7 @@ pub fn tuning(machine: &Machine, group: Group) -> Vec<Finding> {
             .filter_map(|name| Some(format!("{name} {}", machine.settings.get(*name)?)))
             .collect();
         if !now.is_empty() {
-            says += &format!("; now: {}", now.join(", "));
+            says = format!("{says}; now: {}", now.join(", "));
         }
         let remedy = (state == State::Bad).then(|| check.set_with.to_owned());
         Finding { check: check.name, state, says, remedy }

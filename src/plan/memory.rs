@@ -67,8 +67,9 @@ impl Bounds {
         let limit = *limit as f64;
         if self.least.is_some_and(|least| vram + limit < least) {
             self.least = Some(vram + limit);
-            self.evidence += &format!(
-                "; {file} is {}, and whether GTT counts against it depends on the kernel",
+            self.evidence = format!(
+                "{}; {file} is {}, and whether GTT counts against it depends on the kernel",
+                self.evidence,
                 gib(limit)
             );
         }
@@ -125,8 +126,7 @@ impl Memory {
         let linux = Linux::read(root, &meminfo);
         let limit = cgroup_limit(root);
         let all = gpus.values().map(|[vram, gtt]| {
-            let bytes = |bytes: Option<f64>| bytes.map(|bytes| bytes as u64);
-            let linux = linux.clone().beside(bytes(vram.size), bytes(gtt.size), bytes(gtt.used));
+            let linux = linux.clone().beside(vram.size, gtt.size, gtt.used);
             Self {
                 size: total(*vram, *gtt, &linux, limit.as_ref()),
                 free: free(*vram, *gtt, &linux, limit.as_ref()),
@@ -182,8 +182,7 @@ fn total(vram: Pool, gtt: Pool, linux: &Linux, limit: Option<&Limit>) -> Bounds 
     let known = linux.total.map(|bytes| bytes as f64);
     let container = linux.container.map(|bytes| bytes as f64);
     let source = &linux.evidence;
-    let mut evidence = format!("{} of VRAM (mem_info_vram_total) and ", gib(vram));
-    evidence += &match known {
+    let of_linux = match known {
         Some(linux) if linux < gtt => format!(
             "{} of Linux's memory ({source}), less than the {} of GTT (mem_info_gtt_total)",
             gib(linux),
@@ -199,7 +198,7 @@ fn total(vram: Pool, gtt: Pool, linux: &Linux, limit: Option<&Limit>) -> Bounds 
         // The machine has at least what it gives to a container.
         least: known.or(container).map(|linux| vram + gtt.min(linux)),
         most: Some(vram + known.map_or(gtt, |linux| gtt.min(linux))),
-        evidence,
+        evidence: format!("{} of VRAM (mem_info_vram_total) and {of_linux}", gib(vram)),
     };
     bounds.within(vram, limit)
 }
@@ -214,8 +213,7 @@ fn free(vram: Pool, gtt: Pool, linux: &Linux, limit: Option<&Limit>) -> Bounds {
     let available = linux.least_available.map(|bytes| bytes as f64);
     let least = available.map(|available| vram + gtt.min(available));
     let most = vram + linux.total.map_or(gtt, |bytes| gtt.min(bytes as f64));
-    let mut evidence = format!("{} of VRAM and ", gib(vram));
-    evidence += &match (available, linux.container) {
+    let of_linux = match (available, linux.container) {
         (Some(available), None) if available < gtt => format!(
             "{} that Linux has available (MemAvailable), less than the {} of GTT that are free",
             gib(available),
@@ -233,5 +231,6 @@ fn free(vram: Pool, gtt: Pool, linux: &Linux, limit: Option<&Limit>) -> Bounds {
     // Of a container's machine the free pages are known, and not what else could be freed.
     let is_exact = linux.container.is_none();
     let most = least.filter(|_| is_exact).or(Some(most));
+    let evidence = format!("{} of VRAM and {of_linux}", gib(vram));
     Bounds { least, most, evidence }.within(vram, limit)
 }

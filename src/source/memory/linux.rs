@@ -11,7 +11,10 @@ use crate::root::Root;
 pub const MODULE: u64 = 8 << 30;
 
 /// Of a machine's memory the kernel and firmware keep less than this part.
-const KEPT: u64 = 16;
+const KEPT: f64 = 16.0;
+
+/// Blocks of memory are up to 2 GiB large, and those at the borders of holes are full of holes.
+const BORDERS: u64 = 8 << 30;
 
 /// Both files count the same pages; what differs by less than this part was taken from the machine
 /// by a balloon meanwhile.
@@ -73,13 +76,14 @@ impl Linux {
     /// has more of it than there is. A limit of GTT may be larger than the memory (the kernel
     /// takes any), so then the sizes must be those of no machine too.
     #[must_use]
-    pub fn beside(self, vram: Option<u64>, gtt: Option<u64>, gtt_used: Option<u64>) -> Self {
+    pub fn beside(self, vram: Option<f64>, gtt: Option<f64>, gtt_used: Option<f64>) -> Self {
         let (Some(total), true) = (self.total, self.is_unconfirmed) else { return self };
-        let known = total.saturating_add(vram.unwrap_or(0));
-        let installed = known.div_ceil(MODULE).saturating_mul(MODULE);
+        let known = total as f64 + vram.unwrap_or(0.0);
+        let module = MODULE as f64;
+        let installed = (known / module).ceil() * module;
         let is_whole = installed - known < installed / KEPT;
         let is_too_small = gtt.is_some_and(|gtt| gtt > installed) && !is_whole;
-        if !is_too_small && gtt_used.is_none_or(|used| used <= total) {
+        if !is_too_small && gtt_used.is_none_or(|used| used <= total as f64) {
             return self;
         }
         Self {
@@ -126,8 +130,6 @@ fn why_not_the_machines(root: &Root, own: u64) -> Option<String> {
     if is_mounted_over(root) {
         return Some("/proc/meminfo is a container's: a file is mounted over it".to_owned());
     }
-    // Blocks are up to 2 GiB large, and those at the borders of holes may be full of holes.
-    const BORDERS: u64 = 8 << 30;
     if let Some(blocks) = memory_blocks(root).filter(|&blocks| blocks > own + own / 8 + BORDERS) {
         let gibibytes = blocks >> 30;
         return Some(format!(

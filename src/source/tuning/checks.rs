@@ -108,7 +108,9 @@ impl Machine {
             used = number("mem_info_gtt_used");
         }
         if let Some(text) = samples.known(root.read("/proc/meminfo")) {
-            let linux = Linux::read(root, &text).beside(machine.vram, machine.gtt, used);
+            let bytes = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64);
+            let linux = Linux::read(root, &text);
+            let linux = linux.beside(bytes(machine.vram), bytes(machine.gtt), bytes(used));
             machine.memory = linux.total;
         }
         machine

@@ -159,16 +159,17 @@ fn only_what_tells_takes_the_memory_away() {
     assert!(is_known(whole, &of_128), "128 GiB of blocks, as there should be");
     assert!(!is_known(64 << 20, &of_128), "64 GiB of 128");
     // 62 GiB may be a machine of 64 whose owner asked for more GTT than it has.
-    let of_64 = 65_074_108;
-    assert!(is_known(of_64, &[("proc/self/mounts", "lxcfs /proc/cpuinfo fuse.lxcfs rw 0 0")]));
-    assert!(!is_known(of_64, &[("proc/self/mounts", "tmpfs /proc/meminfo tmpfs rw 0 0")]));
-    let limit = (of_64 << 10).to_string();
-    assert!(is_known(of_64, &[("sys/fs/cgroup/memory.max", "max")]));
-    assert!(!is_known(of_64, &[("sys/fs/cgroup/memory.max", &limit)]));
+    let used = "sys/class/drm/card1/device/mem_info_gtt_used";
+    let of_64 = |path: &str, content: &str| is_known(65_074_108, &[(used, "0"), (path, content)]);
+    let mounts = "proc/self/mounts";
+    assert!(of_64(mounts, "lxcfs /proc/cpuinfo fuse.lxcfs rw 0 0"));
+    assert!(!of_64(mounts, "tmpfs /proc/meminfo tmpfs rw 0 0"));
+    let limit = (65_074_108_u64 << 10).to_string();
+    assert!(of_64("sys/fs/cgroup/memory.max", "max"));
+    assert!(!of_64("sys/fs/cgroup/memory.max", &limit));
     // 31 GiB beside 96 of VRAM are a machine of 128; beside half a GiB they are one of 32.
     assert!(!is_known(8 << 20, &[]) && !is_known(16 << 20, &[]) && !is_known(64 << 20, &[]));
     // A model that has more of the memory than there is.
-    let used = "sys/class/drm/card1/device/mem_info_gtt_used";
     let limit = "sys/class/drm/card1/device/mem_info_gtt_total";
     let of_32 = 32_400_000;
     let (small, large) = ((30_u64 << 30).to_string(), (31_u64 << 30).to_string());
