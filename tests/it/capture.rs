@@ -8,7 +8,7 @@ use halo::config::Config;
 use halo::root::Root;
 use halo::sample::Sampler;
 
-use crate::machine::{block_on, directories, exposition, files_below, name};
+use crate::machine::{Copy, about, block_on, directories, exposition, files_below, fixtures, name};
 
 fn captured(host: &std::path::Path) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -26,6 +26,35 @@ fn a_captured_machine_gives_the_same_exposition() {
         let copy = captured(&host);
         let captured = exposition(Root::at(copy.path()));
         assert_eq!(captured, without_runs(&exposition(Root::at(&host))), "{}", name(&host));
+    }
+}
+
+/// Files behind links, lists of names and what only a container shows: what tells of the machine is
+/// captured with it.
+#[test]
+fn a_captured_hazard_gives_the_same_exposition() {
+    for hazard in [
+        "amdttm",
+        "amdttm-not-used",
+        "axb35-board",
+        "cmdline-behind-two-dashes",
+        "cmdline-iommu-no-such-word",
+        "cmdline-iommu-taken-back",
+        "cmdline-misspelt-modules",
+        "iommu-group-link-of-the-card",
+        "iommu-groups-of-the-gpu",
+        "lxc-meminfo",
+        "names-of-guix",
+        "names-of-nixos",
+        "os-release-absolute-link",
+        "ryzen-smu-without-table",
+    ] {
+        let hazard = fixtures().join("hazards").join(hazard);
+        let machine = Copy::of(&about(&hazard).base);
+        machine.apply(&hazard);
+        let copy = captured(machine.path());
+        let expected = without_runs(&exposition(machine.root()));
+        assert_eq!(exposition(Root::at(copy.path())), expected, "{}", name(&hazard));
     }
 }
 

@@ -9,14 +9,12 @@ use crate::source::pressure::STALLED;
 
 pub(super) fn look(look: &Look<'_>, findings: &mut Findings) -> Result<(), Unreadable> {
     let available = look.telemetry.series(AVAILABLE.def())?;
-    let stalled = look.telemetry.series(STALLED.def())?;
-    let some = stalled.iter().find(|series| series.labels == ["memory", "some"]);
-    // In a container that has a /proc/meminfo of its own, only the pressure tells.
-    let is_known =
-        available.iter().chain(some).any(|one| range(&one.points, look.command).is_some());
+    let is_known = available.iter().any(|one| range(&one.points, look.command).is_some());
     if !is_known && look.needs(Evidence::Memory) {
         findings.missing("nothing about memory");
     }
+    let stalled = look.telemetry.series(STALLED.def())?;
+    let some = stalled.iter().find(|series| series.labels == ["memory", "some"]);
     if let Some(waited) = some.and_then(|series| rate(&series.points, &[look.command]))
         && waited > look.thresholds.memory_pressure_share
     {

@@ -101,6 +101,31 @@ fn a_model_is_held_against_what_is_free() {
 }
 
 #[test]
+fn a_finding_tells_what_holds_and_what_was_asked_for() {
+    let copy = Copy::of(HOST);
+    copy.apply(&fixtures().join("hazards/axb35-board"));
+    for (file, content) in [
+        ("proc/cmdline", "root=x iommu=pt amd_iommu=pt"),
+        ("sys/kernel/iommu_groups/0/type", "DMA-FQ"),
+        ("sys/module/amdttm/parameters/pages_limit", "31457280"),
+    ] {
+        fs::write(copy.clear(file.as_ref()), format!("{content}\n")).unwrap();
+    }
+    let (findings, _) = check(copy.path(), &[]);
+    for (name, now) in [
+        (
+            "iommu",
+            "now: iommu_groups.type DMA-FQ, cmdline.iommu pt, cmdline.amd_iommu pt, cmdline.ignored amd_iommu=pt",
+        ),
+        ("ttm_pages_limit", "now: amdttm.pages_limit 31457280, cmdline.ignored amd_iommu=pt"),
+        ("board_power_mode", "now: ec_su_axb35.power_mode quiet"),
+    ] {
+        let (state, says, _) = found(&findings, name);
+        assert!(state == "bad" && says.ends_with(now), "{name}: {state}: {says}");
+    }
+}
+
+#[test]
 fn power_limits_are_as_asked_for_or_not() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("halo.toml");
