@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::evals;
-use super::terminal::{align_right, plain_table, trimmed};
+use super::terminal::{align_right, mean_and_deviation, plain_table, trimmed};
 use crate::campaign::status::{CellStatus, Outcome};
-use crate::quantity::number;
 use crate::run::manifest::Summary;
 use crate::run::{BenchmarkCell, Campaign, Cell};
 
@@ -150,11 +149,8 @@ fn cases<'a>(statuses: &[&CellStatus<'a>]) -> Vec<(String, Vec<(&'a str, &'a Sum
 /// of one run, or between runs that have one repetition each.
 fn pooled(figures: &[(&str, &Summary)]) -> [String; 3] {
     let text = |mean: f64, deviation: Option<f64>, count: Option<u32>| {
-        [
-            number(mean),
-            deviation.map_or_else(String::new, number),
-            count.map_or_else(String::new, |count| count.to_string()),
-        ]
+        let [mean, deviation] = mean_and_deviation(mean, deviation);
+        [mean, deviation, count.map_or_else(String::new, |count| count.to_string())]
     };
     if let [(_, figure)] = figures {
         return text(figure.mean, figure.standard_deviation, figure.repetitions);

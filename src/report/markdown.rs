@@ -6,7 +6,7 @@ use super::compare;
 use super::evals::{SCORES, score_row};
 use super::pareto::Pareto;
 use super::record::{Recorded, Report};
-use super::terminal::{ENERGY, energy_row};
+use super::terminal::{ENERGY, FIGURES, absent_energy, energy_row, figure_row};
 use crate::analyze::compare::Comparison;
 use crate::quantity::number;
 
@@ -84,22 +84,13 @@ fn of_run(text: &mut String, run: &Recorded, index: Option<usize>) {
         table(text, &SCORES, rows);
     }
     if !manifest.summary.is_empty() {
-        let head = ["task", "case", "metric", "mean", "±", "n", "unit"];
-        let rows = manifest.summary.iter().map(|figure| {
-            vec![
-                figure.task.clone(),
-                figure.case.clone(),
-                figure.metric.clone(),
-                number(figure.mean),
-                figure.standard_deviation.map(number).unwrap_or_default(),
-                figure.repetitions.map(|count| count.to_string()).unwrap_or_default(),
-                figure.unit.clone(),
-            ]
-        });
-        table(text, &head, rows);
+        table(text, &FIGURES, manifest.summary.iter().map(figure_row));
     }
     if !manifest.energy.is_empty() {
         table(text, &ENERGY, manifest.energy.iter().map(energy_row));
+        for line in absent_energy(&manifest.energy) {
+            let _ = writeln!(text, "{}.\n", cell(&line));
+        }
         // Cases on different devices have different sources.
         let mut sources: Vec<&str> = Vec::new();
         for part in &manifest.energy {

@@ -204,9 +204,8 @@ pub(super) fn energy_row(part: &Energy) -> Vec<String> {
     let optional = |value: Option<f64>| value.map(number).unwrap_or_default();
     let mut row =
         vec![part_name(part), number(part.seconds), format!("{:.0} %", 100.0 * part.coverage)];
-    match &part.absent {
-        Some(absent) => row.push(absent.clone()),
-        None => row.extend(
+    if part.absent.is_none() {
+        row.extend(
             [
                 part.joules,
                 part.mean_watts,
@@ -216,10 +215,26 @@ pub(super) fn energy_row(part: &Energy) -> Vec<String> {
                 part.tokens_per_second_per_watt,
             ]
             .map(optional),
-        ),
+        );
     }
     row.resize(ENERGY.len(), String::new());
     row
+}
+
+/// Why parts have no energy, a line for each reason: in the table it would widen a column of numbers.
+pub(super) fn absent_energy(parts: &[Energy]) -> Vec<String> {
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    for part in parts {
+        let Some(absent) = part.absent.as_deref() else { continue };
+        match reasons.iter_mut().find(|(reason, _)| *reason == absent) {
+            Some((_, parts)) => parts.push(part_name(part)),
+            None => reasons.push((absent, vec![part_name(part)])),
+        }
+    }
+    let line = |(reason, parts): (&str, Vec<String>)| {
+        format!("no energy of {}: {reason}", parts.join(", "))
+    };
+    reasons.into_iter().map(line).collect()
 }
 
 fn energy(parts: &[Energy]) -> String {
@@ -227,8 +242,12 @@ fn energy(parts: &[Energy]) -> String {
     for part in parts {
         table.add_row(energy_row(part));
     }
-    align_right(&mut table, &[1, 2]);
+    align_right(&mut table, &[1, 2, 3, 4, 5, 6, 7, 8]);
     let mut text = trimmed(&table);
+    for line in absent_energy(parts) {
+        text += &line;
+        text += "\n";
+    }
     let sources: BTreeSet<&str> = parts.iter().map(|part| part.source.as_str()).collect();
     // One APU's socket is what everybody expects; a card beside it, or what is missing, is not.
     let is_plain = |source: &&str| !source.contains(" and ") && !source.contains(';');
@@ -238,19 +257,36 @@ fn energy(parts: &[Energy]) -> String {
     text
 }
 
+/// The columns of a table of figures.
+pub(super) const FIGURES: [&str; 7] = ["task", "case", "metric", "mean", "±", "n", "unit"];
+
+/// A figure in these columns.
+pub(super) fn figure_row(figure: &Summary) -> Vec<String> {
+    let [mean, deviation] = mean_and_deviation(figure.mean, figure.standard_deviation);
+    vec![
+        figure.task.clone(),
+        figure.case.clone(),
+        figure.metric.clone(),
+        mean,
+        deviation,
+        figure.repetitions.map_or_else(String::new, |count| count.to_string()),
+        figure.unit.clone(),
+    ]
+}
+
+/// A mean and its standard deviation in two columns, the latter empty where it is unknown.
+pub(super) fn mean_and_deviation(mean: f64, deviation: Option<f64>) -> [String; 2] {
+    match deviation.map(|deviation| quantity::uncertain(mean, deviation)) {
+        Some((mean, deviation)) => [mean, deviation],
+        None => [number(mean), String::new()],
+    }
+}
+
 /// The figures of a run as a table.
 fn figures(summary: &[Summary]) -> String {
-    let mut table = plain_table(&["task", "case", "metric", "mean", "±", "n", "unit"]);
+    let mut table = plain_table(&FIGURES);
     for figure in summary {
-        table.add_row([
-            figure.task.clone(),
-            figure.case.clone(),
-            figure.metric.clone(),
-            number(figure.mean),
-            figure.standard_deviation.map_or_else(String::new, number),
-            figure.repetitions.map_or_else(String::new, |count| count.to_string()),
-            figure.unit.clone(),
-        ]);
+        table.add_row(figure_row(figure));
     }
     align_right(&mut table, &[3, 4, 5]);
     trimmed(&table)
@@ -288,9 +324,9 @@ fn tags(tags: &Tags) -> String {
 }
 
 fn short(figure: &Summary) -> String {
-    match figure.standard_deviation {
-        Some(deviation) => format!("{} ± {}", number(figure.mean), number(deviation)),
-        None => number(figure.mean),
+    match &mean_and_deviation(figure.mean, figure.standard_deviation) {
+        [mean, deviation] if deviation.is_empty() => mean.clone(),
+        [mean, deviation] => format!("{mean} ± {deviation}"),
     }
 }
 

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::super::compare;
 use super::super::evals::{SCORES, score_row};
 use super::super::record::Report;
-use super::super::terminal::part_name;
+use super::super::terminal::{mean_and_deviation, part_name};
 use super::letter;
 use crate::analyze::compare::{Comparison, Judgement};
 use crate::quantity::number;
@@ -69,16 +69,19 @@ pub(super) fn results(report: &Report) -> Markup {
                     } }
                     tbody {
                         @for (index, run) in report.runs.iter().enumerate() {
-                            @for figure in &run.manifest.summary { tr {
+                            @for figure in &run.manifest.summary {
+                              @let [mean, deviation] = mean_and_deviation(figure.mean, figure.standard_deviation);
+                              tr {
                                 @if report.runs.len() > 1 { td { (letter(report, index)) } }
                                 td { (figure.task) }
                                 th scope="row" { (figure.case) }
                                 td { (figure.metric) }
-                                td class="number" { (number(figure.mean)) }
-                                td class="number" { @if let Some(deviation) = figure.standard_deviation { (number(deviation)) } }
+                                td class="number" { (mean) }
+                                td class="number" { (deviation) }
                                 td class="number" { @if let Some(count) = figure.repetitions { (count) } }
                                 td { (figure.unit) }
-                            } }
+                              }
+                            }
                         }
                     }
                 }
