@@ -403,7 +403,8 @@ impl Measured {
                 "too short for the sensor: {shortest:.2} s without a break, and {} s are needed",
                 thresholds.shortest_phase
             ))
-        } else if coverage < thresholds.coverage {
+        // Whoever asks for no coverage has no mean over no time either.
+        } else if covered <= 0.0 || coverage < thresholds.coverage {
             Some(format!(
                 "samples cover {:.0} % of the time, and {:.0} % are needed",
                 100.0 * coverage,
