@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::analyze::compare::{self, Comparison, Named, ROUND, Row};
+use crate::analyze::compare::{self, Comparison, Named, ROUND, Row, SIDE};
 use crate::archive::{Archive, ArchiveError, RunDirectory, select};
 use crate::campaign::display::Display;
 use crate::config::Config;
@@ -17,14 +17,21 @@ use crate::record::{self, Membership, RecordError, Recorded, Request};
 use crate::run::manifest::{Kind, State, Tags};
 use crate::tool;
 
-/// The tag that says which command a run is of.
-pub const SIDE: &str = "side";
-
 /// The sides, in the words of that tag.
 const SIDES: [&str; 2] = ["a", "b"];
 
-/// Fewer pairs than this can never show a difference (Wilcoxon gives 0.031 at least with six).
+/// Before so many rounds nobody knows how much rounds vary, so that an interval that is narrow is so by
+/// chance.
 const LEAST_ROUNDS: usize = 6;
+
+/// What a difference is looked for with where no condition names one: 3 %.
+const SOUGHT: f64 = 0.03;
+
+/// How much runs on a quiet machine vary: by 1 %.
+const NOISE: f64 = 0.01;
+
+/// How many cells a metric has: llama-bench measures prompt and generation.
+const CELLS: usize = 2;
 
 /// What decides whether an interval is narrow enough, where the tool measures it.
 const SPEED: &str = "tokens_per_second";
@@ -38,6 +45,8 @@ pub struct Asked {
     pub commands: [Vec<OsString>; 2],
     /// How often each is run at most.
     pub rounds: u32,
+    /// The least difference that a condition asks for, as a share.
+    pub sought: Option<f64>,
     /// Stop when the interval of every difference reaches no farther from it than this share.
     pub precision: Option<f64>,
     /// Begin no round that would probably end later than this.
@@ -69,6 +78,24 @@ pub struct Interleaved {
     pub signal: Option<i32>,
     /// Both sides; or why there is nothing to compare.
     pub comparison: Result<Comparison, String>,
+}
+
+impl Asked {
+    /// Why the rounds will probably tell nothing, where they are too few for what is sought.
+    pub fn too_few_rounds(&self) -> Option<String> {
+        let sought = self.sought.filter(|sought| *sought > 0.0).unwrap_or(SOUGHT);
+        let needed = compare::needed_rounds(sought, NOISE, CELLS);
+        if needed.is_some_and(|needed| needed <= self.rounds) {
+            return None;
+        }
+        let needed = needed.map_or("more than 1000".to_owned(), |needed| needed.to_string());
+        Some(format!(
+            "{} rounds are too few to call a difference of {} where runs vary by {}: {needed} needed",
+            self.rounds,
+            quantity::percent(sought),
+            quantity::percent(NOISE),
+        ))
+    }
 }
 
 /// Runs the commands in turn, and compares what they measured.

@@ -11,7 +11,7 @@ pub mod files;
 pub mod kv;
 pub mod matrix;
 pub mod memory;
-mod near;
+pub(crate) mod near;
 pub mod order;
 mod own_file;
 pub mod sweep;

@@ -2,6 +2,7 @@
 
 mod cells;
 mod changes;
+mod configuration;
 mod difference;
 mod doubts;
 pub mod gate;
@@ -15,18 +16,21 @@ use serde::Serialize;
 
 use cells::Measured;
 pub use cells::Run;
+pub use configuration::{SIDE, by_configuration};
+pub use difference::needed_rounds;
 pub use pairing::ROUND;
 pub use scores::{Paired, ScoreDifference, ScoreRow, SideScore};
 
 use super::stats::{geometric_mean, median, median_interval};
+use crate::quantity;
 use crate::run::manifest::State;
 
 /// How sure an interval is.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// From this many runs a side on, runs are compared, each with its mean: fewer can never show a
-/// difference (four against four give 0.029 at least), and repetitions of a run are more alike than
-/// runs are.
+/// From this many runs on both sides together, runs are compared, each with its mean: repetitions of
+/// a run are more alike than runs are. With fewer the spread of runs would be known by one degree of
+/// freedom, which tells nothing.
 const LEAST_RUNS: usize = 4;
 
 /// Two or more sides beside each other. The first is what the others are compared with.
@@ -40,6 +44,8 @@ pub struct Comparison {
     pub scores: Vec<ScoreRow>,
     /// One row a cell and metric.
     pub rows: Vec<Row>,
+    /// Every metric that some side measured.
+    pub metrics: BTreeSet<String>,
     /// Over all cells of a metric.
     pub means: Vec<Mean>,
     /// What differs between the machines and the commands; what is alike is left out.
@@ -123,10 +129,22 @@ pub struct Difference {
     pub interval: Option<(f64, f64)>,
     /// How likely so great a difference is where there is none; none where there are too few values.
     pub p: Option<f64>,
-    /// The same, held against the number of cells that are compared (Holm).
+    /// The same, held against the number of cells that the question is about (Holm): those of this
+    /// metric, or those that the conditions of `--fail-on` name.
     pub adjusted_p: Option<f64>,
     /// Whether values were paired, because the sides ran in turn.
     pub is_paired: bool,
+    /// The standard deviation of the logarithms of values, or of the ratios of pairs.
+    pub deviation: Option<f64>,
+    /// How many values stand apart from the others of their side and count less.
+    pub outliers: usize,
+    /// How many values the side with fewer has, or how many pairs there are.
+    pub count: u32,
+    /// How many differences the question is about, this one included.
+    pub compared_with: usize,
+    /// How many values a side must have to call a difference of 3 % in four of five cases at this
+    /// noise; none where a thousand are not enough.
+    pub needed: Option<u32>,
     /// What may be said.
     pub judgement: Judgement,
 }
@@ -209,14 +227,20 @@ pub fn compare(named: Vec<Named>, by: Option<&str>) -> Result<Comparison, String
         defining(&measured).into_iter().filter(|name| !by.contains(name)).collect::<Vec<_>>(),
     );
     let doubts = doubts::of(&sides, &by);
+    let metrics = measured.iter().flatten().map(|(_, one)| one.metric.clone());
+    let of_scores = sides.iter().flatten().flat_map(|run| &run.manifest.scores);
+    let metrics = metrics.chain(of_scores.map(|score| score.metric.clone())).collect();
     let (mut rows, unpaired) = rows(&measured, &by);
     difference::judge(&mut rows, !doubts.is_empty());
     remarks.extend(remark_on_units(&rows));
+    remarks.extend(remark_on_outliers(&rows));
+    remarks.extend(remark_on_size(&rows));
     let scores = scores::of(&sides, &mut remarks);
     Ok(Comparison {
         means: means(&rows, named.len()),
         scores,
         rows,
+        metrics,
         changes: changes::between(&sides, &by),
         doubts,
         remarks,
@@ -349,7 +373,9 @@ fn row(
     let pairs: Vec<Option<pairing::Pairs>> =
         sides[1..].iter().map(|other| pairing::of(&sides[0], other)).collect();
     let is_of_runs = pairs.iter().any(Option::is_some)
-        || sides.iter().all(|side| side.is_empty() || side.len() >= LEAST_RUNS);
+        || sides[1..]
+            .iter()
+            .all(|side| side.is_empty() || sides[0].len() + side.len() >= LEAST_RUNS);
     let figures = sides.iter().map(|side| figures(side, is_of_runs)).collect::<Vec<_>>();
     let differences = figures[1..]
         .iter()
@@ -413,7 +439,49 @@ fn remark_on_units(rows: &[Row]) -> Option<String> {
         .any(|figures| figures.of == Unit::Repetitions && figures.values.len() > 1);
     is_of_one_run.then(|| {
         format!(
-            "repetitions are compared, since a side has fewer than {LEAST_RUNS} runs of a cell: what differs from run to run is not seen; `halo-record ab` runs both in turn"
+            "repetitions are compared, since both sides together have fewer than {LEAST_RUNS} runs of a cell: what differs from run to run is not seen; `halo-record ab` runs both in turn"
         )
     })
+}
+
+/// Names the first cell in which nothing was found, and in which so few values would not have found a
+/// difference worth finding.
+fn remark_on_size(rows: &[Row]) -> Option<String> {
+    let is_too_small = |difference: &&Difference| {
+        difference.judgement == Judgement::Same
+            && difference.needed.is_none_or(|needed| needed > difference.count)
+    };
+    let mut found = rows
+        .iter()
+        .filter_map(|row| Some((row, row.differences.iter().flatten().find(is_too_small)?)));
+    let (row, difference) = found.next()?;
+    let what = if row.case.is_empty() { &row.task } else { &row.case };
+    let needed = difference.needed.map_or("more than 1000".to_owned(), |n| n.to_string());
+    let more = match found.count() {
+        0 => String::new(),
+        more => format!("; so it is in {more} more"),
+    };
+    Some(format!(
+        "{what}, {}: n too small to call {}: {needed} needed at this noise{more}",
+        row.metric,
+        quantity::percent(difference::WORTH_FINDING)
+    ))
+}
+
+/// Names the first cell with values that stand apart, since someone should look at those runs.
+fn remark_on_outliers(rows: &[Row]) -> Option<String> {
+    let count = |row: &Row| row.differences.iter().flatten().map(|one| one.outliers).max();
+    let mut found = rows.iter().filter_map(|row| Some((row, count(row).filter(|n| *n > 0)?)));
+    let (row, outliers) = found.next()?;
+    let what = if row.case.is_empty() { &row.task } else { &row.case };
+    let values = if outliers == 1 { "value stands" } else { "values stand" };
+    let counts = if outliers == 1 { "counts" } else { "count" };
+    let more = match found.count() {
+        0 => String::new(),
+        more => format!("; so it is in {more} more"),
+    };
+    Some(format!(
+        "{what}, {}: {outliers} {values} apart from the others of the same side and {counts} less{more}",
+        row.metric
+    ))
 }

@@ -1,21 +1,19 @@
-//! Statistics of small samples, without assumptions about how values are distributed.
+//! Statistics of small samples.
 //!
-//! Throughputs have long tails and a few values each, so medians, ranks and order statistics are
-//! used, as benchstat does. Tests are exact while that can be counted; a sample that is too small
-//! to tell anything gives nothing, not a guess. Values that are not finite give nothing either.
+//! A sample that is too small to tell anything gives nothing, not a guess. Values that are not finite
+//! give nothing either.
 
 mod adjust;
 mod location;
-mod null;
 mod order;
 mod proportion;
-mod rank;
 
 pub use adjust::{geometric_mean, holm};
-pub use location::{Pairing, Ratio, ratio};
+pub use location::{Certainty, Pairing, Ratio, needed, ratio};
 pub use order::{Interval, median, median_interval};
-pub use proportion::{difference_of_pairs, difference_of_shares, mcnemar, wilson};
-pub use rank::{Method, Test, mann_whitney, smallest_p, wilcoxon_signed_rank};
+pub use proportion::{
+    difference_of_pairs, difference_of_shares, interval_of_error, mcnemar, wilson,
+};
 
 /// The values, where all of them are finite.
 fn finite(values: &[f64]) -> Option<&[f64]> {

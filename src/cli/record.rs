@@ -34,7 +34,7 @@ mod sweep;
 mod values;
 
 use comparing::Compare;
-pub use comparing::Compared;
+pub use comparing::{Compared, refuse_unknown};
 use evaluating::Suite;
 pub use exporting::Format;
 use fitness::Check;

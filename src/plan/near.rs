@@ -8,7 +8,7 @@ const MOST: usize = 5;
 
 /// The names of which a piece is almost the text, the nearest first: one letter of three may be
 /// wrong, missing or too much, whatever their case.
-pub(super) fn near<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub(crate) fn near<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let text: Vec<char> = text.to_lowercase().chars().collect();
     if text.len() < LEAST {
         return Vec::new();

@@ -10,7 +10,7 @@ use crate::analyze::compare::gate::{Finding, Outcome};
 use crate::analyze::compare::{
     Comparison, Difference, Figures, Judgement, Row, ScoreDifference, ScoreRow, SideRun, SideScore,
 };
-use crate::quantity::number;
+use crate::quantity::{self, number};
 
 /// Changes that are longer are cut on a screen.
 const LONGEST: usize = 60;
@@ -197,7 +197,7 @@ fn table(comparison: &Comparison, metric: &str, unit: &str) -> String {
         let mut cells = vec![format!("geometric mean of {}", mean.cells), String::new()];
         for relative in &mean.relative {
             cells.push(String::new());
-            cells.push(relative.map_or_else(String::new, percent));
+            cells.push(relative.map_or_else(String::new, |by| quantity::relative(by, None)));
             cells.push(String::new());
         }
         table.add_row(cells);
@@ -215,30 +215,27 @@ pub(super) fn name(row: &Row) -> String {
 }
 
 pub(super) fn figures(figures: &Figures) -> String {
-    let spread = figures.interval.map(|(low, high)| {
-        // As benchstat: the farther end, in percent of the median.
-        let reach = (high - figures.median).max(figures.median - low);
-        format!(" ± {:.1} %", 100.0 * reach / figures.median.abs())
+    let (median, count) = (figures.median, figures.values.len());
+    // As benchstat: the farther end, in percent of the median.
+    let reach = figures.interval.map(|(low, high)| (high - median).max(median - low));
+    let spread = reach.map(|reach| {
+        let (_, percent) = quantity::uncertain(100.0, 100.0 * reach / median.abs());
+        format!(" ± {percent} %")
     });
-    let (median, count) = (number(figures.median), figures.values.len());
-    format!("{median}{} n={count}", spread.unwrap_or_default())
-}
-
-fn percent(relative: f64) -> String {
-    format!("{:+.2} %", 100.0 * relative)
+    format!("{}{} n={count}", quantity::within(median, reach), spread.unwrap_or_default())
 }
 
 pub(super) fn relative(difference: &Difference) -> String {
-    let interval = difference.interval.map_or_else(String::new, |(low, high)| {
-        format!(" ({:+.2} to {:+.2})", 100.0 * low, 100.0 * high)
-    });
-    format!("{}{interval}", percent(difference.relative))
+    quantity::relative(difference.relative, difference.interval)
 }
 
 pub(super) fn judgement(difference: &Difference) -> String {
     let paired = if difference.is_paired { ", paired" } else { "" };
     match difference.judgement {
-        Judgement::TooFew => "n too small".to_owned(),
+        Judgement::TooFew => match difference.needed {
+            Some(needed) => format!("n too small: {needed} needed"),
+            None => "n too small".to_owned(),
+        },
         judgement => format!("{}{paired}", in_words(judgement, difference.adjusted_p)),
     }
 }

@@ -1,7 +1,9 @@
 //! Evals as text for a terminal.
 
 use super::terminal::{align_right, plain_table, trimmed};
+use crate::analyze::compare::CONFIDENCE;
 use crate::analyze::consumption::TASK;
+use crate::analyze::stats;
 use crate::campaign::status::{CellStatus, Outcome};
 use crate::quantity::number;
 use crate::run::manifest::Energy;
@@ -29,17 +31,26 @@ pub(super) fn score_row(manifest: &Manifest, score: &Score) -> Vec<String> {
     ]
 }
 
-/// The interval of a score: Wilson's, else what the tool's standard error says. What is chance has
-/// none: it is about no model.
+/// The 95 % interval of a score, in words. What is chance has none: it is about no model.
 pub(super) fn interval(score: &Score) -> String {
     if score.chance.is_some() {
         return "chance".to_owned();
     }
-    match (score.low, score.high, score.standard_error) {
-        (Some(low), Some(high), _) => format!("{low:.3} to {high:.3}"),
-        (_, _, Some(error)) => format!("± {error:.3} (standard error)"),
-        _ => String::new(),
-    }
+    bounds(score).map_or_else(String::new, |(low, high)| format!("{low:.3} to {high:.3}"))
+}
+
+/// The 95 % interval of a score: that of its samples, else the one that follows from the tool's
+/// standard error.
+pub(super) fn bounds(score: &Score) -> Option<(f64, f64)> {
+    score.low.zip(score.high).or_else(|| {
+        let interval = stats::interval_of_error(
+            score.value,
+            score.standard_error?,
+            score.samples,
+            CONFIDENCE,
+        )?;
+        Some((interval.low, interval.high))
+    })
 }
 
 /// The energy of a task.

@@ -128,13 +128,14 @@ fn of_run(index: usize, run: &Recorded, task: &str, metric: &str, cost: &str) ->
 
 /// None where nobody knows for how many samples was paid.
 fn candidate(index: usize, model: String, score: &Score, paid: f64) -> Option<Candidate> {
+    let bounds = evals::bounds(score);
     Some(Candidate {
         run: index,
         model,
         cost: paid / score.samples.filter(|samples| *samples > 0)? as f64,
         score: score.value,
-        low: score.low,
-        high: score.high,
+        low: bounds.map(|(low, _)| low),
+        high: bounds.map(|(_, high)| high),
         is_on_frontier: false,
     })
 }

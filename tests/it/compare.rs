@@ -12,7 +12,9 @@ use crate::record::{manifest, text};
 /// A configuration with which the fixture machine, whose graphics processor never rests, is clean.
 fn config(user: &User) -> PathBuf {
     let path = user.home.path().join("halo.toml");
-    let verdict = "[verdict]\ncontended_share = 1.0\nshortest_phase = 0.0\nevidence = []\n";
+    // A machine that is busy with other tests skips samples.
+    let verdict = "[verdict]\ncontended_share = 1.0\nshortest_phase = 0.0\ngaps_share = 1.0\n\
+                   evidence = []\n";
     write(&path, verdict);
     path
 }
@@ -170,6 +172,82 @@ fn thresholds_that_cannot_be_are_refused_before_anything_runs() {
         assert!(said.contains(part) && said.trim().lines().count() == 1, "{keys}: {said}");
     }
     assert!(user.archive.runs().is_empty());
+}
+
+/// A typing error in a gate must not look like a gate that passed or cannot tell.
+#[test]
+fn a_condition_on_a_metric_that_nobody_knows_is_refused_with_those_that_are_known() {
+    let user = User::with_models(&["ok.gguf"]);
+    two(&user);
+    for (metric, meant) in [
+        ("tokens_per_secnd", "did you mean tokens_per_second? "),
+        ("token_per_second", "did you mean tokens_per_second? "),
+        ("dration", "did you mean duration? "),
+        ("flavour", ""),
+    ] {
+        let condition = format!("{metric} < -3%");
+        let output = compare(&user, &["before", "after", "--fail-on", &condition]);
+        let said = text(&output.stderr);
+        assert_eq!(code(&output), 2, "{condition}: {said}");
+        assert!(output.stdout.is_empty(), "{said}");
+        let expected = format!("--fail-on {metric}: no such metric; {meant}measured are ");
+        assert!(said.contains(&expected) && said.contains("tokens_per_second"), "{said}");
+        assert_eq!(said.trim().lines().count(), 1, "{said}");
+    }
+    // One of several is enough.
+    let both = ["--fail-on", "tokens_per_second < -5%", "--fail-on", "tokens_per_hour < -3%"];
+    assert_eq!(code(&compare(&user, &[&["before", "after"], &both[..]].concat())), 2);
+
+    // `ab` says so before it runs anything.
+    let runs = user.archive.runs().len();
+    let output = interleave(&user, "f16", "q8_0", &["--fail-on", "tokens_per_secnd < -3%"]);
+    let said = text(&output.stderr);
+    assert_eq!(code(&output), 2, "{said}");
+    assert!(said.contains("did you mean tokens_per_second? known are accuracy, "), "{said}");
+    assert_eq!(user.archive.runs().len(), runs);
+}
+
+/// One question of two runs: what the gate asks about, and not all that is printed.
+#[test]
+fn a_gate_of_one_run_a_side_to_three_says_the_same() {
+    let user = User::with_models(&["ok.gguf"]);
+    for count in 1..=5 {
+        benchmark(&user, "before", &["-r", "5"]);
+        benchmark(&user, "after", &["-r", "5", "-ctk", "q8_0"]);
+        let output = compare(
+            &user,
+            &["before", "after", "--fail-on", "tokens_per_second < -0.9%", "--json"],
+        );
+        assert_eq!(code(&output), 1, "{count} runs: {}", json(&output)["findings"]);
+    }
+}
+
+#[test]
+fn rounds_that_can_tell_nothing_are_said_before_they_begin() {
+    let user = User::with_models(&["ok.gguf"]);
+    let condition = ["--fail-on", "tokens_per_second < -3%"];
+    for (more, warning) in [
+        (
+            &["--rounds", "2"][..],
+            "2 rounds are too few to call a difference of 3 % where runs vary by 1 %: 5 needed",
+        ),
+        (&["--rounds", "5"], ""),
+        (
+            &["--rounds", "4", "--fail-on", "tokens_per_second < -1%"],
+            "4 rounds are too few to call a difference of 1 % where runs vary by 1 %: ",
+        ),
+        (&["--rounds", "3", "--fail-on", "tokens_per_second < -20%"], ""),
+    ] {
+        let more = [more, &["--budget", "1ms"]].concat();
+        let all = if more.contains(&"--fail-on") { more } else { [&more[..], &condition].concat() };
+        let said = text(&interleave(&user, "f16", "q8_0", &all).stderr);
+        if warning.is_empty() {
+            assert!(!said.contains("too few"), "{all:?}: {said}");
+        } else {
+            let first = said.lines().next().unwrap_or_default();
+            assert!(first.contains(warning), "{all:?}: {said}");
+        }
+    }
 }
 
 fn interleave(user: &User, a: &str, b: &str, more: &[&str]) -> Output {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use halo::quantity;
 use halo::report::charts::thin;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -137,6 +138,151 @@ fn show_has_the_reasons_the_energy_and_small_charts() {
     let shown = text(&user.program(&["show", "latest"]).output().unwrap().stdout);
     for part in ["verdict     clean", "generation of tg128", "Power [W]", "  socket       ▇"] {
         assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
+
+/// Speeds of 50 runs of a model say nothing about a type of the cache, and those of two models less.
+#[test]
+fn a_campaign_is_compared_within_each_model() {
+    let user = User::with_models(&["ok.gguf", "other.gguf"]);
+    let models = ["ok.gguf", "other.gguf"];
+    let flags = ["--kv-types", "f16,q8_0", "--skip-longctx", "--reps", "3"];
+    assert_eq!(code(&user.run(&models, &flags)), 0);
+    let report: Value = serde_json::from_str(&printed(&user, &[&user.name()], "json")).unwrap();
+    let compared = &report["comparison"];
+    assert_eq!(compared["by"], serde_json::json!(["kv"]));
+    let names: Vec<&str> =
+        compared["sides"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["kv=f16", "kv=q8_0"]);
+    let rows = compared["rows"].as_array().unwrap();
+    let speeds: Vec<&Value> =
+        rows.iter().filter(|row| row["metric"] == "tokens_per_second").collect();
+    // Prompt and generation of each model.
+    assert_eq!(speeds.len(), 4, "{speeds:?}");
+    assert!(speeds.iter().all(|row| row["cell"][0][0] == "model"), "{speeds:?}");
+
+    // Who asks for it compares the models.
+    let name = user.name();
+    let asked = [format!("campaign={name},model=ok"), format!("campaign={name},model=other")];
+    let report: Value =
+        serde_json::from_str(&printed(&user, &[&asked[0], &asked[1]], "json")).unwrap();
+    assert_eq!(report["comparison"]["by"], serde_json::json!(["model"]));
+
+    // A campaign of models alone has nothing to compare within one.
+    let other = User::with_models(&["ok.gguf", "other.gguf"]);
+    assert_eq!(code(&other.run(&models, &["--skip-longctx", "--reps", "2"])), 0);
+    let mut program = other.program(&["report", &other.name(), "--format", "json"]);
+    let output = program.output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(report["comparison"].is_null() && report["runs"].as_array().unwrap().len() == 2);
+    let said = text(&output.stderr);
+    assert!(said.contains("without a difference") && said.contains("--by model"), "{said}");
+}
+
+#[test]
+fn digits_fit_the_uncertainty() {
+    for (value, uncertainty, expected) in [
+        (28.20, 0.068_831, ("28.200", "0.069")),
+        (1.544, 0.003_768, ("1.5440", "0.0038")),
+        // As an imported table has it: it knows no third decimal.
+        (28.33, 0.07, ("28.33", "0.07")),
+        (812.5, 3.25, ("812.5", "3.2")),
+        (1004.5, 3.027_65, ("1004.5", "3.0")),
+        (0.099_94, 0.099_6, ("0.10", "0.10")),
+        (12_345.6, 678.9, ("12350", "680")),
+        (5.0, 12.0, ("5", "12")),
+        (45.12, 0.0, ("45.12", "0")),
+        (-0.02, 0.3, ("-0.02", "0.30")),
+        (-0.001, 0.3, ("0.00", "0.30")),
+        (0.000_123_456, 0.000_001_9, ("0.0001235", "0.0000019")),
+    ] {
+        let (shown, off) = quantity::uncertain(value, uncertainty);
+        assert_eq!((shown.as_str(), off.as_str()), expected, "{value} {uncertainty}");
+    }
+    for (difference, interval, expected) in [
+        (-0.090_34, Some((-0.0941, -0.0865)), "-9.03 % (-9.41 to -8.65)"),
+        (-0.0903, Some((-0.152, -0.028)), "-9.0 % (-15.2 to -2.8)"),
+        (0.5, Some((-0.6, 1.9)), "+50 % (-60 to +190)"),
+        (0.0, Some((0.0, 0.0)), "+0.00 % (+0.00 to +0.00)"),
+        (-0.000_001, Some((-0.001, 0.001)), "+0.00 % (-0.10 to +0.10)"),
+        (0.02, None, "+2.00 %"),
+    ] {
+        assert_eq!(quantity::relative(difference, interval), expected);
+    }
+    // What has no uncertainty keeps four digits, and nothing that is there is shown as 0.
+    for (value, expected) in [
+        (0.0, "0.000"),
+        (0.000_000_123_4, "1.234e-7"),
+        (0.068_831, "0.06883"),
+        (0.5, "0.500"),
+        (1.5444, "1.544"),
+        (57.123, "57.12"),
+        (5712.3, "5712"),
+    ] {
+        assert_eq!(quantity::number(value), expected);
+    }
+}
+
+/// Everywhere: in `show`, `list`, the report and the summary of a campaign.
+#[test]
+fn every_table_rounds_to_the_deviation() {
+    // Ten speeds from 1000 to 1009 and from 500 to 509: their deviation is 3.0277.
+    let user = User::with_models(&["ok.gguf"]);
+    let model = user.model("ok.gguf").display().to_string();
+    let mut program = user.program(&["benchmark", "--interval", "50ms", "--tag", "one"]);
+    program.args(host_flags("strix-halo-desktop-128g")).args(["--lead", "200ms"]);
+    program.args(["--", "llama-bench", "-m", &model, "-p", "512", "-n", "128", "-r", "10"]);
+    assert_eq!(code(&program.output().unwrap()), 0);
+    let shown = text(&user.program(&["show", "latest"]).output().unwrap().stdout);
+    let row = |text: &str, begin: &str| -> Vec<String> {
+        let line = text.lines().find(|line| line.contains(begin) && line.contains("tokens_per"));
+        let line = line.unwrap_or_else(|| panic!("{begin}: {text}"));
+        line.replace('|', " ").split_whitespace().map(str::to_owned).collect()
+    };
+    for (case, mean) in [("pp512", "1004.5"), ("tg128", "504.5")] {
+        let words = row(&shown, &format!(" {case} "));
+        assert_eq!(words[3..6], [mean, "3.0", "10"], "{shown}");
+        let words = row(&printed(&user, &["one"], "md"), &format!(" {case} "));
+        assert_eq!(words[3..6], [mean, "3.0", "10"], "{words:?}");
+    }
+    let page = fs::read_to_string(written(&user, &["one"], "one.html")).unwrap();
+    assert!(page.contains(">1004.5<") && page.contains(">3.0<"));
+    let list = text(&user.program(&["list"]).output().unwrap().stdout);
+    assert!(list.contains("pp512 1004.5 ± 3.0, tg128 504.5 ± 3.0"), "{list}");
+
+    // Why there is no energy stands below the table, whose columns stay as narrow as their numbers.
+    let reason = "too short for the sensor: ";
+    let lines: Vec<&str> = shown.lines().filter(|line| line.contains(reason)).collect();
+    assert!(!lines.is_empty(), "{shown}");
+    assert!(lines.iter().all(|line| line.starts_with("no energy of ")), "{lines:?}");
+    let head = shown.lines().find(|line| line.starts_with("part ")).unwrap();
+    assert!(head.len() <= 100, "{head}");
+}
+
+/// An eval whose samples are not there has the interval of its standard error, not the error.
+#[test]
+fn a_standard_error_is_shown_as_an_interval() {
+    let user = two_runs();
+    for (value, error, samples, expected) in [
+        // 7 of 10: Wilson's. A mean of shares, and a perplexity: 1.96 errors to both sides.
+        (0.7, 0.152_753, 10, "0.397 to 0.892"),
+        (0.62, 0.05, 100, "0.522 to 0.718"),
+        (8.5, 0.1, 62, "8.304 to 8.696"),
+    ] {
+        let run = &user.archive.runs()[0];
+        let file = run.join("manifest.json");
+        let mut manifest: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        manifest["scores"] = serde_json::json!([{
+            "task": "gsm8k", "metric": "exact_match", "value": value, "samples": samples,
+            "standard_error": error,
+        }]);
+        fs::write(&file, manifest.to_string()).unwrap();
+        let name = run.file_name().unwrap().to_str().unwrap().to_owned();
+        let shown = text(&user.program(&["show", &name]).output().unwrap().stdout);
+        assert!(shown.contains(expected), "{expected}: {shown}");
+        for text in [shown, printed(&user, &[&name], "md")] {
+            assert!(text.contains(expected) && !text.contains("standard error"), "{text}");
+        }
     }
 }
 

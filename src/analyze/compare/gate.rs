@@ -5,8 +5,41 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::difference::SIGNIFICANCE;
+use super::difference::{self, SIGNIFICANCE};
 use super::{Comparison, Difference};
+use crate::quantity;
+
+/// Metrics that are known whether or not a side measured them: of the tools whose metrics have fixed
+/// names, and those that halo derives.
+pub const KNOWN: [&str; 27] = [
+    "accuracy",
+    "duration",
+    "generated_tokens",
+    "generation_joules_per_token",
+    "joules",
+    "joules_per_solved",
+    "joules_per_token",
+    "latency",
+    "latency_between_tokens",
+    "mean_watts",
+    "pass@1",
+    "peak_tokens_per_second",
+    "prompt_joules_per_token",
+    "prompt_processing_time",
+    "prompt_tokens",
+    "requests_per_second",
+    "score",
+    "server_generated_tokens",
+    "server_generated_tokens_per_second",
+    "server_prompt_tokens",
+    "server_prompt_tokens_per_second",
+    "time_per_token",
+    "time_to_first_response",
+    "time_to_first_token",
+    "tokens_per_second",
+    "tokens_per_second_per_watt",
+    "total_tokens_per_second",
+];
 
 /// A condition that must not hold.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +102,7 @@ impl fmt::Display for Condition {
 
 impl Condition {
     /// Whether it is about a metric: `joules_per_token` is about `prompt_joules_per_token` too.
-    fn is_about(&self, metric: &str) -> bool {
+    pub fn is_about(&self, metric: &str) -> bool {
         let rest = metric.strip_suffix(&self.metric);
         rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))
     }
@@ -77,6 +110,20 @@ impl Condition {
     /// How far beyond the bound a difference is; negative within it.
     fn beyond(&self, relative: f64) -> f64 {
         if self.fails_below { self.bound - relative } else { relative - self.bound }
+    }
+
+    /// Why nobody can tell, and how many values would tell.
+    fn why_unknown(&self, difference: &Difference) -> String {
+        match (difference.deviation, difference.needed(self.bound)) {
+            (None, Some(needed)) => format!("; n too small: {needed} needed"),
+            _ if self.bound == 0.0 => String::new(),
+            (_, needed) if needed.is_none_or(|needed| needed > difference.count) => {
+                let needed = needed.map_or("more than 1000".to_owned(), |n| n.to_string());
+                let bound = quantity::percent(self.bound.abs());
+                format!("; n too small: {needed} needed to call {bound} at this noise")
+            }
+            _ => "; it may lie on either side of the bound".to_owned(),
+        }
     }
 
     fn outcome(&self, difference: &Difference, is_doubtful: bool) -> Outcome {
@@ -94,7 +141,15 @@ impl Condition {
     }
 }
 
-/// What became of a condition: the worst over all cells. Of what is not measured nobody can tell.
+/// Judges what the conditions name as one question, so that all of them together raise a false alarm
+/// no more often than one would, and nothing else counts.
+pub fn ask(conditions: &[Condition], comparison: &mut Comparison) {
+    let is_doubtful = !comparison.doubts.is_empty();
+    let is_asked = |metric: &str| conditions.iter().any(|condition| condition.is_about(metric));
+    difference::judge_question(&mut comparison.rows, |row| is_asked(&row.metric), is_doubtful);
+}
+
+/// What became of a condition, for each cell. Of what is not measured nobody can tell.
 pub fn check(condition: &Condition, comparison: &Comparison) -> Vec<Finding> {
     let is_doubtful = !comparison.doubts.is_empty();
     let mut findings = Vec::new();
@@ -105,7 +160,13 @@ pub fn check(condition: &Condition, comparison: &Comparison) -> Vec<Finding> {
         for (difference, side) in row.differences.iter().zip(&comparison.sides[1..]) {
             let (outcome, figure) = match difference {
                 Some(difference) => {
-                    (condition.outcome(difference, is_doubtful), in_words(difference))
+                    let outcome = condition.outcome(difference, is_doubtful);
+                    let why = match outcome {
+                        Outcome::Inconclusive if is_doubtful => "; not comparable".to_owned(),
+                        Outcome::Inconclusive => condition.why_unknown(difference),
+                        _ => String::new(),
+                    };
+                    (outcome, in_words(difference) + &why)
                 }
                 None => (Outcome::Inconclusive, "not measured on both sides".to_owned()),
             };
@@ -117,17 +178,17 @@ pub fn check(condition: &Condition, comparison: &Comparison) -> Vec<Finding> {
         }
     }
     if findings.is_empty() {
-        let why = format!("no cell has {} on both sides", condition.metric);
+        let metric = &condition.metric;
+        let why = if comparison.scores.iter().any(|row| condition.is_about(&row.metric)) {
+            format!("{metric} is a score, which is judged by its samples and by no condition")
+        } else {
+            format!("no cell has {metric} on both sides")
+        };
         findings.push(Finding { outcome: Outcome::Inconclusive, why });
     }
     findings
 }
 
 fn in_words(difference: &Difference) -> String {
-    let percent = |share: f64| format!("{:+.2} %", 100.0 * share);
-    let relative = percent(difference.relative);
-    match difference.interval {
-        Some((low, high)) => format!("{relative} ({} to {})", percent(low), percent(high)),
-        None => format!("{relative}, too few values for an interval"),
-    }
+    quantity::relative(difference.relative, difference.interval)
 }

@@ -18,6 +18,38 @@ pub fn wilson(successes: u64, trials: u64, confidence: f64) -> Option<Interval> 
     Some(Interval { low, high, coverage: confidence })
 }
 
+/// The interval of a mean over so many samples, where that is known, whose standard error alone is
+/// told: Wilson's where the error is that of a share of samples, which are solved or not, else the
+/// normal distribution's. `None` where the error is no number.
+pub fn interval_of_error(
+    value: f64,
+    error: f64,
+    samples: Option<u64>,
+    confidence: f64,
+) -> Option<Interval> {
+    if !(value.is_finite() && error.is_finite() && error >= 0.0) {
+        return None;
+    }
+    if let Some(successes) = samples.and_then(|samples| solved(value, error, samples)) {
+        return wilson(successes, samples?, confidence);
+    }
+    let reach = error * Normal::standard().inverse_cdf(f64::midpoint(1.0, confidence));
+    Some(Interval { low: value - reach, high: value + reach, coverage: confidence })
+}
+
+/// How many of so many samples were solved, where value and standard error are those of a share.
+fn solved(share: f64, error: f64, samples: u64) -> Option<u64> {
+    let successes = share * samples as f64;
+    let is_count = (0.0..=1.0).contains(&share) && (successes - successes.round()).abs() < 1e-6;
+    // Tools divide by the number of samples or by one less.
+    let is_error_of_share = [samples, samples.saturating_sub(1)].into_iter().any(|n| {
+        n > 0 && ((share * (1.0 - share) / n as f64).sqrt() - error).abs() <= 1e-3 * error
+    });
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+    let successes = successes.round() as u64;
+    (is_count && is_error_of_share).then_some(successes)
+}
+
 /// Newcombe's interval of the second share less the first (his method 10, from two of Wilson's), each
 /// given as successes and trials. None where nothing was tried on a side.
 pub fn difference_of_shares(

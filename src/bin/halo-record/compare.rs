@@ -7,7 +7,7 @@ use halo::analyze::compare::gate::{self, Condition, Outcome};
 use halo::analyze::compare::{self, Comparison, Named};
 use halo::archive::{Archive, RunDirectory, select};
 use halo::campaign::display::Display;
-use halo::cli::record::{Compared, Interleaved, Output};
+use halo::cli::record::{Compared, Interleaved, Output, refuse_unknown};
 use halo::interleave;
 use halo::process::foreground;
 use halo::record::{FAULT, RecordError};
@@ -39,7 +39,7 @@ pub(super) fn compare(archive: &Archive, asked: &Compared, output: Output) -> Ex
         Ok(comparison) => comparison,
         Err(error) => return refuse(&error, USAGE),
     };
-    show(&comparison, &asked.conditions, output)
+    show(comparison, &asked.conditions, output)
 }
 
 /// Runs two commands in turn and compares them.
@@ -48,15 +48,18 @@ pub(super) fn interleave(asked: &Interleaved) -> ExitCode {
     if let Err(error) = asked.archive.prepare() {
         return refuse(&error, USAGE);
     }
+    if let Some(warning) = asked.too_few_rounds() {
+        tell(&warning);
+    }
     let done = match interleave::run(asked, &Arc::new(Display::new())) {
         Ok(done) => done,
         Err(RecordError::Refused(error)) => return refuse(&error, USAGE),
         Err(error) => return refuse(&error, FAULT),
     };
     tell(&format!("{}; `halo-record list --campaign {}` shows the runs", done.why, done.name));
-    let code = match &done.comparison {
+    let code = match done.comparison {
         Ok(comparison) => show(comparison, conditions, *output),
-        Err(error) => refuse(error, INCONCLUSIVE),
+        Err(error) => refuse(&error, INCONCLUSIVE),
     };
     match done.signal.map(foreground::end_by) {
         None => code,
@@ -66,7 +69,12 @@ pub(super) fn interleave(asked: &Interleaved) -> ExitCode {
 }
 
 /// Prints a comparison, and says whether a condition failed.
-fn show(comparison: &Comparison, conditions: &[Condition], output: Output) -> ExitCode {
+fn show(mut comparison: Comparison, conditions: &[Condition], output: Output) -> ExitCode {
+    if let Err(error) = refuse_unknown(conditions, &comparison.metrics) {
+        return refuse(&error, USAGE);
+    }
+    gate::ask(conditions, &mut comparison);
+    let comparison = &comparison;
     let findings: Vec<gate::Finding> =
         conditions.iter().flat_map(|condition| gate::check(condition, comparison)).collect();
     let text = match output {

@@ -28,10 +28,20 @@ pub(super) fn report(archive: &Archive, asked: &Reported) -> anyhow::Result<Exit
     }
     let comparison = match runs.len() {
         0 | 1 => None,
-        _ => {
-            let compared = compare::compare(named(&sides)?, None);
-            compared.inspect_err(|error| tell(&format!("without a difference: {error}"))).ok()
-        }
+        _ => match named(&sides)? {
+            // Models are compared where someone asks for it.
+            one if one.len() < 2 => {
+                let word = sides[0].0;
+                tell(&format!(
+                    "without a difference: all runs of {word} are run alike; name the sides, or `halo-record compare {word} --by model`"
+                ));
+                None
+            }
+            named => {
+                let compared = compare::compare(named, None);
+                compared.inspect_err(|error| tell(&format!("without a difference: {error}"))).ok()
+            }
+        },
     };
     let mut described = Vec::new();
     for run in &runs {
@@ -55,17 +65,18 @@ pub(super) fn report(archive: &Archive, asked: &Reported) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is compared with what: what the user named, and each run by itself where that is one thing.
+/// What is compared with what: what the user named, and what one campaign varied where that is one
+/// thing.
 fn named(sides: &[(&String, Vec<RunDirectory>)]) -> anyhow::Result<Vec<Named>> {
     let mut named = Vec::new();
     for (word, runs) in sides {
         let read = select::read(runs)?;
-        if sides.len() == 1 || read.len() == 1 {
-            named.extend(
-                read.into_iter().map(|run| Named { name: run.name.clone(), runs: vec![run] }),
-            );
-        } else {
-            named.push(Named { name: (*word).clone(), runs: read });
+        if sides.len() == 1 {
+            return Ok(compare::by_configuration(read));
+        }
+        match <[_; 1]>::try_from(read) {
+            Ok([run]) => named.push(Named { name: run.name.clone(), runs: vec![run] }),
+            Err(runs) => named.push(Named { name: (*word).clone(), runs }),
         }
     }
     Ok(named)

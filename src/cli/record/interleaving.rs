@@ -1,16 +1,18 @@
 //! The flags of `halo-record ab`.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Args;
 
 use super::super::UsageError;
-use super::comparing::Gate;
+use super::comparing::{Gate, refuse_unknown};
 use super::recording::Recording;
 use super::{Output, output, values};
+use crate::analyze::compare::{ROUND, SIDE};
 use crate::archive::Archive;
-use crate::interleave;
+use crate::{interleave, tool};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -18,8 +20,9 @@ Examples:
   halo-record ab --a './old' --b './new' --rounds 20 --precision 1% --budget 1h --cool-to 55
 
 The commands run in turn, A B, B A, A B and so on, each as a run of its own in the archive, and the
-rounds are compared in pairs: six at least are needed to tell anything. A command is not given to a
-shell; say sh -c '...' where it needs one. Exit codes are those of compare.";
+rounds are compared in pairs. Ten rounds find a difference of 3 % where runs vary by 1 %; where the
+rounds that you ask for are too few, it says so before it begins. A command is not given to a shell;
+say sh -c '...' where it needs one. Exit codes are those of compare.";
 
 /// The flags of `halo-record ab`.
 #[derive(Debug, Args)]
@@ -69,20 +72,31 @@ pub struct Interleaved {
     pub output: Output,
 }
 
+/// Whether a tool has the same metrics whatever it measures.
+fn has_fixed_metrics((tool, _): (&dyn tool::Tool, usize)) -> bool {
+    ["llama-bench", "llama-benchy", "vllm-bench", "aiperf"].contains(&tool.name())
+}
+
 impl Interleave {
     pub(super) fn asked(self, archive: Archive) -> Result<Interleaved, UsageError> {
-        let own = [interleave::SIDE, crate::analyze::compare::ROUND];
+        let own = [SIDE, ROUND];
         let tags = self.recording.tags();
         if let Some(tag) = own.iter().find(|tag| tags.contains_key(**tag)) {
             return Err(UsageError(format!(
                 "--tag {tag}: each run gets this tag itself; call yours otherwise"
             )));
         }
+        let commands = [self.a.0, self.b.0];
+        if commands.iter().all(|command| tool::recognize(command).is_none_or(has_fixed_metrics)) {
+            refuse_unknown(&self.gate.fail_on, &BTreeSet::new())?;
+        }
+        let bound = self.gate.fail_on.iter().map(|condition| condition.bound.abs());
         let config = self.recording.config()?;
         let (interval, lead) = self.recording.times();
         let asked = interleave::Asked {
-            commands: [self.a.0, self.b.0],
+            commands,
             rounds: self.rounds,
+            sought: bound.reduce(f64::min),
             precision: self.precision,
             budget: self.budget,
             tags,

@@ -10,6 +10,9 @@ Examples:
   halo-record report before after -o change.html    two runs over each other, and their difference
   halo-record report latest --format md             tables for an issue
 
+The runs of one campaign are compared by what it varied, within each model; name the sides to
+compare models.
+
 The HTML is one file without scripts and without anything from elsewhere.";
 
 /// The flags of `halo-record report`.

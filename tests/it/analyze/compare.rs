@@ -1,5 +1,8 @@
 //! Comparisons of runs whose truth is known.
 
+mod gate;
+mod power;
+
 use halo::analyze::compare::gate::{Condition, Finding, Outcome, check};
 use halo::analyze::compare::{Comparison, Judgement, Named, Run, Unit, compare};
 use halo::run::Row;
@@ -129,10 +132,11 @@ fn a_metric_of_which_less_is_better_is_judged_so() {
 
 #[test]
 fn too_few_values_say_so() {
-    let comparison = of(vec![run("1", &FAST[..3])], vec![run("2", &slower(0.2)[..3])]);
+    let comparison = of(vec![run("1", &FAST[..1])], vec![run("2", &slower(0.2)[..1])]);
     let difference = comparison.rows[0].differences[0].as_ref().unwrap();
     assert_eq!((difference.judgement, difference.p), (Judgement::TooFew, None));
-    assert_eq!(difference.interval, None, "three against three cannot be sure of 95 %");
+    assert_eq!(difference.interval, None, "one against one does not say how values vary");
+    assert_eq!(difference.needed, Some(2));
     assert_eq!(comparison.rows[0].figures[0].as_ref().unwrap().interval, None);
 }
 
@@ -181,7 +185,7 @@ fn rounds_find_what_drift_hides() {
     assert!(found >= 0.95, "{found}");
 }
 
-fn in_round(mut run: Run, round: u32) -> Run {
+pub(super) fn in_round(mut run: Run, round: u32) -> Run {
     run.manifest.campaign = Some("ab".to_owned());
     run.manifest.tags.insert("round".to_owned(), Some(round.to_string()));
     run
@@ -345,7 +349,7 @@ fn what_differs_between_machines_and_commands_is_listed() {
     );
 }
 
-fn gated(comparison: &Comparison, condition: &str) -> Outcome {
+pub(super) fn gated(comparison: &Comparison, condition: &str) -> Outcome {
     let condition: Condition = condition.parse().unwrap();
     let findings: Vec<Finding> = check(&condition, comparison);
     findings.iter().map(|finding| finding.outcome).max().unwrap()
@@ -362,8 +366,10 @@ fn a_gate_fails_on_a_regression_and_on_nothing_else() {
     assert_eq!(gated(&by(0.0299), condition), Outcome::Inconclusive, "the interval has both");
     assert_eq!(gated(&by(-0.05), "tokens_per_second > 3%"), Outcome::Regression);
     assert_eq!(gated(&by(0.05), "score < -3%"), Outcome::Inconclusive, "nobody measured it");
-    let few = of(vec![run("1", &FAST[..2])], vec![run("2", &slower(0.3)[..2])]);
+    let few = of(vec![run("1", &FAST[..1])], vec![run("2", &slower(0.3)[..1])]);
     assert_eq!(gated(&few, condition), Outcome::Inconclusive);
+    let findings = check(&condition.parse().unwrap(), &few);
+    assert!(findings[0].why.ends_with("; n too small: 2 needed"), "{findings:?}");
     let findings = check(&condition.parse().unwrap(), &by(0.05));
     assert!(findings[0].why.starts_with("tg128, tokens_per_second: -5.00 % (-5."), "{findings:?}");
 }

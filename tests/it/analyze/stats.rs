@@ -1,8 +1,8 @@
 //! Statistics against `SciPy` (`fixtures/stats/make.py`), and by simulation.
 
 use halo::analyze::stats::{
-    Method, Pairing, difference_of_pairs, difference_of_shares, geometric_mean, holm, mann_whitney,
-    mcnemar, median, median_interval, ratio, smallest_p, wilcoxon_signed_rank, wilson,
+    Certainty, Pairing, difference_of_pairs, difference_of_shares, geometric_mean, holm,
+    interval_of_error, mcnemar, median, median_interval, needed, ratio, wilson,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -71,31 +71,33 @@ fn intervals_of_pairs_hold_the_truth_as_often_as_they_say() {
 fn scipy_says_the_same() {
     let expected = expected();
     let pairs = expected["pairs"].as_array().unwrap();
-    assert!(pairs.len() >= 9);
+    assert!(pairs.len() >= 14);
     for pair in pairs {
         let (a, b, name) = (numbers(&pair["a"]), numbers(&pair["b"]), &pair["name"]);
         is_near(median(&a).unwrap(), &pair["median"], name);
-        let test = mann_whitney(&a, &b).unwrap();
-        is_near(test.statistic, &pair["mann_whitney"]["statistic"], name);
-        is_near(test.p, &pair["mann_whitney"]["p"], name);
-        let is_counted = a.len() + b.len() <= 60;
-        assert_eq!(test.method == Method::Exact, is_counted, "{name}");
-        is_near(
-            ratio(&a, &b, Pairing::Unpaired, 0.95).unwrap().estimate,
-            &pair["hodges_lehmann"],
-            name,
-        );
-        if !pair["paired"].is_null() {
-            let differences: Vec<f64> = a.iter().zip(&b).map(|(a, b)| b - a).collect();
-            let test = wilcoxon_signed_rank(&differences).unwrap();
-            is_near(test.statistic, &pair["paired"]["statistic"], name);
-            is_near(test.p, &pair["paired"]["p"], name);
+        for (pairing, expected) in
+            [(Pairing::Unpaired, &pair["unpaired"]), (Pairing::Paired, &pair["paired"])]
+        {
+            if expected.is_null() {
+                assert_eq!(ratio(&a, &b, Pairing::Paired, 0.95), None, "{name}");
+                continue;
+            }
+            let found = ratio(&a, &b, pairing, 0.95).unwrap();
+            let certainty = found.certainty.unwrap();
+            is_near(found.estimate, &expected["estimate"], name);
+            is_near(certainty.p, &expected["p"], name);
+            is_near(certainty.interval.0, &expected["interval"][0], name);
+            is_near(certainty.interval.1, &expected["interval"][1], name);
+            assert_eq!(found.outliers as u64, expected["outliers"].as_u64().unwrap(), "{name}");
         }
     }
-    let long = &expected["long_differences"];
-    let test = wilcoxon_signed_rank(&numbers(&long["values"])).unwrap();
-    assert_eq!(test.method, Method::Normal);
-    is_near(test.p, &long["wilcoxon"]["p"], &"80 differences".into());
+    for case in expected["needed"].as_array().unwrap() {
+        let number = |name: &str| case[name].as_f64().unwrap();
+        let is_paired = case["paired"].as_bool().unwrap();
+        let pairing = if is_paired { Pairing::Paired } else { Pairing::Unpaired };
+        let found = needed(number("ratio"), number("deviation"), pairing, number("significance"));
+        assert_eq!(found.map(u64::from), case["n"].as_u64(), "{case}");
+    }
     for share in expected["wilson"].as_array().unwrap() {
         let count = |name: &str| share[name].as_u64().unwrap();
         let found = wilson(count("successes"), count("trials"), 0.95).unwrap();
@@ -124,27 +126,66 @@ fn probabilities_of_many_cells_are_held_against_their_number() {
 fn what_is_too_small_or_no_number_gives_nothing() {
     assert_eq!(median(&[]), None);
     assert_eq!(median(&[1.0, f64::NAN]), None);
-    assert_eq!(mann_whitney(&[1.0], &[]), None);
-    assert_eq!(mann_whitney(&[1.0], &[f64::INFINITY]), None);
+    assert_eq!(ratio(&[1.0], &[], Pairing::Unpaired, 0.95), None);
+    assert_eq!(ratio(&[1.0], &[f64::INFINITY], Pairing::Unpaired, 0.95), None);
     assert_eq!(wilson(0, 0, 0.95), None);
     assert_eq!(wilson(2, 1, 0.95), None);
     assert_eq!(geometric_mean(&[]), None);
     assert_eq!(geometric_mean(&[1.0, 0.0]), None);
     assert_eq!(ratio(&[1.0, -1.0], &[1.0], Pairing::Unpaired, 0.95), None);
     assert_eq!(ratio(&[1.0, 1.0], &[1.0], Pairing::Paired, 0.95), None);
+    // One value a side, or one pair, does not tell how values vary; one more does.
+    assert_eq!(ratio(&[1.0], &[2.0], Pairing::Unpaired, 0.95).unwrap().certainty, None);
+    assert_eq!(ratio(&[1.0], &[2.0], Pairing::Paired, 0.95).unwrap().certainty, None);
+    assert!(ratio(&[1.0, 1.1], &[2.0], Pairing::Unpaired, 0.95).unwrap().certainty.is_some());
     // Five values say with 93.75 % where the median is, six with 96.875 %.
     let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
     assert_eq!(median_interval(&values[..5], 0.95), None);
     let interval = median_interval(&values, 0.95).unwrap();
     assert_eq!((interval.low, interval.high), (1.0, 6.0));
     assert!((interval.coverage - 0.96875).abs() < 1e-12);
-    // Three against three differ by chance with 0.1, four against four with 2/70.
-    assert!((smallest_p(3, 3, false) - 0.1).abs() < 1e-12);
-    assert!((smallest_p(4, 4, false) - 2.0 / 70.0).abs() < 1e-12);
-    assert!((smallest_p(6, 6, true) - 2.0 / 64.0).abs() < 1e-12);
-    assert_eq!(ratio(&values[..3], &values[3..], Pairing::Unpaired, 0.95).unwrap().interval, None);
-    assert!(ratio(&values[..5], &values[..5], Pairing::Paired, 0.95).unwrap().interval.is_none());
-    assert!(ratio(&values, &values, Pairing::Paired, 0.95).unwrap().interval.is_some());
+}
+
+fn certainty(a: &[f64], b: &[f64]) -> Certainty {
+    ratio(a, b, Pairing::Unpaired, 0.95).unwrap().certainty.unwrap()
+}
+
+/// What does not vary differs where it differs at all, but not by less than its last decimal.
+#[test]
+fn values_that_do_not_vary_are_known_as_well_as_they_are_printed() {
+    let equal = certainty(&[50.0; 4], &[50.0; 4]);
+    assert!((equal.p - 1.0).abs() < 1e-12, "{equal:?}");
+    let far = certainty(&[50.0; 3], &[45.5; 3]);
+    assert!(far.p < 1e-6 && far.interval.1 < 0.92, "{far:?}");
+    // Twice 45.12 and twice 45.13, from a table with two decimals.
+    let near = certainty(&[45.12; 2], &[45.13; 2]);
+    assert!(near.p > 0.05 && near.interval.0 < 1.0, "{near:?}");
+    // A third is printed by nothing with so few decimals.
+    let exact = certainty(&[1.0 / 3.0; 2], &[2.0 / 3.0; 2]);
+    assert_eq!((exact.p, exact.interval.0.to_bits()), (0.0, exact.interval.1.to_bits()));
+    let ties = certainty(&[50.0, 50.0, 50.1, 50.1], &[50.0, 50.1, 50.1, 50.1]);
+    assert!(ties.p > 0.3, "{ties:?}");
+}
+
+#[test]
+fn the_interval_of_a_standard_error_is_that_of_what_it_is_of() {
+    // 7 of 10, with the error of a share as lm-eval and inspect-ai print it.
+    for error in [(0.7_f64 * 0.3 / 9.0).sqrt(), (0.7_f64 * 0.3 / 10.0).sqrt()] {
+        let found = interval_of_error(0.7, error, Some(10), 0.95).unwrap();
+        assert_eq!(Some(found), wilson(7, 10, 0.95));
+    }
+    // All of 20 were solved: an error of 0 does not mean that it is certain.
+    let all = interval_of_error(1.0, 0.0, Some(20), 0.95).unwrap();
+    assert_eq!(Some(all), wilson(20, 20, 0.95));
+    // A perplexity, and a mean of shares.
+    for (value, error, samples) in [(8.5, 0.1, Some(62)), (0.62, 0.05, Some(100)), (0.7, 0.1, None)]
+    {
+        let found = interval_of_error(value, error, samples, 0.95).unwrap();
+        assert!((found.low - (value - 1.959_963_985 * error)).abs() < 1e-8, "{found:?}");
+        assert!((found.high + found.low - 2.0 * value).abs() < 1e-12, "{found:?}");
+    }
+    assert_eq!(interval_of_error(0.5, f64::NAN, Some(10), 0.95), None);
+    assert_eq!(interval_of_error(0.5, -1.0, Some(10), 0.95), None);
 }
 
 #[test]
@@ -156,7 +197,7 @@ fn nine_values_have_the_interval_of_the_tables() {
     assert!((interval.coverage - 0.960_937_5).abs() < 1e-9);
 }
 
-/// How often an interval of 95 % holds the truth, which it may exceed, since ranks move in steps.
+/// How often an interval of 95 % holds the truth.
 #[test]
 fn intervals_hold_the_truth_as_often_as_they_say() {
     const TRIALS: u32 = 3000;
@@ -167,7 +208,7 @@ fn intervals_hold_the_truth_as_often_as_they_say() {
         let held = (0..TRIALS).filter(|_| {
             let a = noise.sample::<8>(50.0, 0.02);
             let b = noise.sample::<8>(50.0 * truth, 0.02);
-            let (low, high) = ratio(&a, &b, pairing, 0.95).unwrap().interval.unwrap();
+            let (low, high) = ratio(&a, &b, pairing, 0.95).unwrap().certainty.unwrap().interval;
             (low..=high).contains(&truth)
         });
         let held = f64::from(u32::try_from(held.count()).unwrap()) / f64::from(TRIALS);
@@ -184,32 +225,24 @@ fn samples() -> impl Strategy<Value = (Vec<f64>, Vec<f64>)> {
 proptest! {
     #[test]
     fn sides_can_be_exchanged_and_units_changed((a, b) in samples()) {
-        let (there, back) = (mann_whitney(&a, &b).unwrap(), mann_whitney(&b, &a).unwrap());
-        prop_assert!((there.p - back.p).abs() < 1e-12);
-        prop_assert!((there.statistic + back.statistic - (a.len() * b.len()) as f64).abs() < 1e-9);
-        let scaled: Vec<Vec<f64>> =
-            [&a, &b].map(|side| side.iter().map(|value| value * 1000.0).collect()).into();
-        let scaled = mann_whitney(&scaled[0], &scaled[1]).unwrap();
-        prop_assert!((there.p - scaled.p).abs() < 1e-12);
-        let (up, down) = (
+        let (there, back) = (
             ratio(&a, &b, Pairing::Unpaired, 0.95).unwrap(),
             ratio(&b, &a, Pairing::Unpaired, 0.95).unwrap(),
         );
-        prop_assert!((up.estimate * down.estimate - 1.0).abs() < 1e-9);
+        prop_assert!((there.estimate * back.estimate - 1.0).abs() < 1e-9);
+        prop_assert_eq!(there.outliers, back.outliers);
+        let p = |found: halo::analyze::stats::Ratio| found.certainty.map(|certainty| certainty.p);
+        prop_assert_eq!(p(there).is_some(), a.len() + b.len() > 2);
+        prop_assert!((p(there).unwrap_or(1.0) - p(back).unwrap_or(1.0)).abs() < 1e-9);
     }
 
     #[test]
     fn an_interval_holds_its_estimate_and_agrees_with_the_test((a, b) in samples()) {
         let found = ratio(&a, &b, Pairing::Unpaired, 0.95).unwrap();
-        if let Some((low, high)) = found.interval {
+        if let Some(Certainty { interval: (low, high), p, .. }) = found.certainty {
             prop_assert!(low <= found.estimate && found.estimate <= high);
-            // Without equal values, no difference lies outside exactly where the test finds one.
-            let mut all = [&a[..], &b[..]].concat();
-            all.sort_by(f64::total_cmp);
-            let has_equal = all.windows(2).any(|pair| pair[1] - pair[0] < 0.5);
-            let test = mann_whitney(&a, &b).unwrap();
             let is_outside = low > 1.0 || high < 1.0;
-            prop_assert!(has_equal || is_outside == (test.p <= 0.05), "{found:?} {test:?}");
+            prop_assert!(is_outside == (p < 0.05) || (p - 0.05).abs() < 1e-9, "{found:?}");
         }
     }
 }
