@@ -7,6 +7,7 @@ use std::ffi::OsString;
 
 pub mod container;
 mod flags;
+pub mod model;
 mod options;
 mod wrappers;
 

@@ -196,9 +196,7 @@ fn draft(
     let model = |model: ImportedModel| Model {
         name: model.name,
         file: model.file.unwrap_or_default(),
-        bytes: None,
-        sha256: None,
-        metadata: std::collections::BTreeMap::new(),
+        ..Model::default()
     };
     let mut manifest = Manifest {
         tags: log.map(LogName::tags).unwrap_or_default(),

@@ -11,6 +11,7 @@ pub mod environment;
 pub mod eval;
 pub mod journal;
 pub mod manifest;
+pub mod model;
 pub mod row;
 pub mod thresholds;
 

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::command_line::model::NamedModel;
 pub use crate::run::Row;
 use crate::run::manifest::Case;
 use crate::run::{Completion, EvalSample, Score};
@@ -78,8 +79,8 @@ pub trait Tool: Sync {
         None
     }
 
-    /// The model files that the command line names.
-    fn models(&self, _argv: &[OsString]) -> Vec<PathBuf> {
+    /// The models that the command line names.
+    fn models(&self, _argv: &[OsString]) -> Vec<NamedModel> {
         Vec::new()
     }
 

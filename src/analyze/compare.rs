@@ -7,6 +7,7 @@ mod difference;
 mod doubts;
 pub mod gate;
 mod metrics;
+mod models;
 mod pairing;
 mod scores;
 
@@ -18,6 +19,7 @@ use cells::Measured;
 pub use cells::Run;
 pub use configuration::{SIDE, by_configuration};
 pub use difference::needed_rounds;
+use models::Names;
 pub use pairing::ROUND;
 pub use scores::{Paired, ScoreDifference, ScoreRow, SideScore};
 
@@ -206,7 +208,11 @@ pub fn compare(named: Vec<Named>, by: Option<&str>) -> Result<Comparison, String
     let mut remarks = Vec::new();
     let named = without_incomplete(named, &mut remarks);
     let named = match by {
-        Some(dimension) => regroup(named, dimension)?,
+        Some(dimension) => {
+            let all = named.iter().flat_map(|side| &side.runs).collect();
+            let called = Names::find(&[all]);
+            regroup(named, dimension, &called)?
+        }
         None => named,
     };
     if let Some(empty) = named.iter().find(|side| side.runs.is_empty()) {
@@ -216,17 +222,21 @@ pub fn compare(named: Vec<Named>, by: Option<&str>) -> Result<Comparison, String
         return Err("one side alone: name two runs, campaigns, tags or filters".to_owned());
     }
     let sides: Vec<Vec<&Run>> = named.iter().map(|side| side.runs.iter().collect()).collect();
+    let called =
+        if by == Some(cells::MODEL) { Names::find(&[sides.concat()]) } else { Names::find(&sides) };
     let measured: Vec<Vec<(&Run, Measured)>> = sides
         .iter()
         .map(|runs| {
-            runs.iter().flat_map(|run| cells::of(run).into_iter().map(|m| (*run, m))).collect()
+            runs.iter()
+                .flat_map(|run| cells::of(run, &called).into_iter().map(|m| (*run, m)))
+                .collect()
         })
         .collect();
     let mut by: Vec<String> = by.map(str::to_owned).into_iter().collect();
     by.extend(
         defining(&measured).into_iter().filter(|name| !by.contains(name)).collect::<Vec<_>>(),
     );
-    let doubts = doubts::of(&sides, &by);
+    let doubts = doubts::of(&sides, &by, &called);
     let metrics = measured.iter().flatten().map(|(_, one)| one.metric.clone());
     let of_scores = sides.iter().flatten().flat_map(|run| &run.manifest.scores);
     let metrics = metrics.chain(of_scores.map(|score| score.metric.clone())).collect();
@@ -235,13 +245,13 @@ pub fn compare(named: Vec<Named>, by: Option<&str>) -> Result<Comparison, String
     remarks.extend(remark_on_units(&rows));
     remarks.extend(remark_on_outliers(&rows));
     remarks.extend(remark_on_size(&rows));
-    let scores = scores::of(&sides, &mut remarks);
+    let scores = scores::of(&sides, &by, &called, &mut remarks);
     Ok(Comparison {
         means: means(&rows, named.len()),
         scores,
         rows,
         metrics,
-        changes: changes::between(&sides, &by),
+        changes: changes::between(&sides, &by, &called),
         doubts,
         remarks,
         unpaired,
@@ -264,11 +274,11 @@ fn without_incomplete(named: Vec<Named>, remarks: &mut Vec<String>) -> Vec<Named
     named.into_iter().map(keep).collect()
 }
 
-fn regroup(named: Vec<Named>, dimension: &str) -> Result<Vec<Named>, String> {
+fn regroup(named: Vec<Named>, dimension: &str, called: &Names) -> Result<Vec<Named>, String> {
     let mut groups: BTreeMap<String, Vec<Run>> = BTreeMap::new();
     let mut without = None;
     for run in named.into_iter().flat_map(|side| side.runs) {
-        match cells::value(&run, dimension) {
+        match cells::value(&run, dimension, called) {
             Some(value) => groups.entry(format!("{dimension}={value}")).or_default().push(run),
             None => without = Some(run.name),
         }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Archive, ArchiveError, RunDirectory};
 use crate::run::manifest::State;
-use crate::run::{Brief, JOURNAL, MANIFEST};
+use crate::run::{Brief, Cell, JOURNAL, MANIFEST};
 
 /// A run in a list.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,7 +46,8 @@ impl Listed {
 pub struct Filter {
     /// Tags; one without a value is there with any.
     pub tags: Vec<(String, Option<String>)>,
-    /// A part of a model's name, whatever its case.
+    /// A part of a model's name, whatever its case: of its file, its metadata, the catalog, or how the
+    /// command names it.
     pub model: Option<String>,
     /// The tool.
     pub tool: Option<String>,
@@ -68,7 +69,9 @@ impl Filter {
         };
         let has_model = |part: &String| {
             let part = part.to_lowercase();
-            run.models.iter().any(|model| model.name.to_lowercase().contains(&part))
+            let of_cell = run.cell.as_ref().map(Cell::model);
+            run.models.iter().any(|model| model.is_meant_by(&part))
+                || of_cell.is_some_and(|name| name.to_lowercase().contains(&part))
         };
         self.tags.iter().all(has_tag)
             && self.model.as_ref().is_none_or(has_model)

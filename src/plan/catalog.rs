@@ -4,7 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Refusal, files, near, own_file};
+use super::files::{self, Files};
+use super::{Refusal, near, own_file};
 use crate::record::model;
 
 const KIND: own_file::Kind = own_file::Kind {
@@ -59,6 +60,18 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// A file that stands in no catalog.
+    pub(super) fn of_file(path: &Path, name: String) -> Self {
+        Self {
+            name,
+            repository: None,
+            file: path.to_owned(),
+            size_gb: None,
+            category: None,
+            description: String::new(),
+        }
+    }
+
     /// The command that downloads it into a directory of models, where it can be downloaded: a
     /// directory of its own below it, so that files of one name do not replace each other.
     pub fn download(&self, directory: &Path) -> Option<String> {
@@ -72,6 +85,11 @@ impl Entry {
             quoted(&into.to_string_lossy())
         ))
     }
+}
+
+/// A pattern of names.
+fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?'])
 }
 
 /// A word for a shell.
@@ -155,14 +173,21 @@ impl Catalog {
         Ok(Self { entries: shapes.into_iter().map(Entry::from).collect() })
     }
 
+    /// With the models that were found and that stand in no catalog, behind the others.
+    #[must_use]
+    pub fn with_files(mut self, files: &Files) -> Self {
+        self.entries.extend(files.unlisted(&self.entries));
+        self
+    }
+
     /// All models.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
     /// The models in whose name one of the texts stands, whatever its case, of these categories;
-    /// without a text or category all of them. A text that is the path of a GGUF file is that one,
-    /// whatever the categories.
+    /// without a text or category all of them. A text with `*` or `?` is a pattern of a whole name or
+    /// path. A text that is the path of a GGUF file is that one, whatever the categories.
     ///
     /// # Errors
     ///
@@ -187,8 +212,8 @@ impl Catalog {
         };
         for text in texts {
             match file(text) {
-                Some(Ok(entry)) => {
-                    add(&entry);
+                Some(Ok(path)) => {
+                    add(&self.of_path(&path));
                     continue;
                 }
                 Some(Err(refusal)) => {
@@ -196,6 +221,18 @@ impl Catalog {
                     continue;
                 }
                 None => {}
+            }
+            if is_pattern(text) && text.contains('/') {
+                let files = Files::matching(text);
+                if files.is_empty() {
+                    refusals.push(Refusal(format!(
+                        "model {text:?}: no model's file matches it; `halo-record models` lists all"
+                    )));
+                }
+                for path in files {
+                    add(&self.of_path(&path));
+                }
+                continue;
             }
             let matching = self.named(text);
             let wanted: Vec<&Entry> = matching.iter().copied().filter(is_wanted).collect();
@@ -217,8 +254,24 @@ impl Catalog {
         if refusals.is_empty() { Ok(found) } else { Err(refusals) }
     }
 
+    /// The entry of a file: that of a file that was found, so that it has one name.
+    fn of_path(&self, path: &Path) -> Entry {
+        let known = self.entries.iter().find(|entry| entry.file == path);
+        known.cloned().unwrap_or_else(|| Entry::of_file(path, model::at(path).title()))
+    }
+
     fn named(&self, text: &str) -> Vec<&Entry> {
         let part = text.to_lowercase();
+        if is_pattern(text) {
+            let file = |entry: &Entry| {
+                entry.file.file_name().map(|name| name.to_string_lossy().into_owned())
+            };
+            let is_meant = |entry: &&Entry| {
+                near::matches(text, &entry.name)
+                    || file(entry).is_some_and(|name| near::matches(text, &name))
+            };
+            return self.entries.iter().filter(is_meant).collect();
+        }
         // Nothing stands in every name, and nobody means that by it.
         let is_named =
             |entry: &&Entry| !part.is_empty() && entry.name.to_lowercase().contains(&part);
@@ -232,32 +285,24 @@ impl Catalog {
             near => format!("; near are {}", near.join(", ")),
         };
         Refusal(format!(
-            "model {text:?}: it stands in no name of the catalog and is no file{near}; \
-             `halo-record models` lists all"
+            "model {text:?}: it stands in no name of the catalog and is no file, nor is one in the \
+             directories of models called so{near}; `halo-record models` lists all"
         ))
     }
 }
 
 /// A model that is a file which the user names; none where the text is no path.
-fn file(text: &str) -> Option<Result<Entry, Refusal>> {
+fn file(text: &str) -> Option<Result<PathBuf, Refusal>> {
     let path = Path::new(text);
     let is_gguf = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"));
     if !is_gguf || !path.is_file() {
         return None;
     }
-    if !files::is_model(path) {
+    if !files::is_model_file(path) {
         return Some(Err(Refusal(format!(
-            "{text}: this is what a model sees with, not a model; name the model's own file"
+            "{text}: this goes beside a model (mmproj, imatrix or adapter); it is not a model, name the model's own file"
         ))));
     }
     let path = std::path::absolute(path).ok()?;
-    let first = model::parts(&path).into_iter().next()?;
-    Some(Ok(Entry {
-        name: model::name_of_file(&path),
-        repository: None,
-        file: first,
-        size_gb: None,
-        category: None,
-        description: String::new(),
-    }))
+    model::parts(&path).into_iter().next().map(Ok)
 }

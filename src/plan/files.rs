@@ -6,17 +6,16 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf, absolute};
 
 use super::catalog::Entry;
+use super::near;
 use crate::config::Config;
 use crate::record::model;
+use crate::run::model::HUB;
 
 /// How deep a model may lie: Hugging Face's cache needs four.
 const DEEPEST: usize = 8;
 
 /// More entries than this are in no directory of models.
 const MOST: usize = 100_000;
-
-/// How Hugging Face's cache calls the directory of a repository: `models--ORGANIZATION--NAME`.
-const HUB: &str = "models--";
 
 /// The model files of this machine.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +77,70 @@ impl Files {
         Self { found: walk.found, problems: walk.problems }
     }
 
+    /// The models that are there and that none of these entries is: each is called as its file, with
+    /// the directory before it where several are called so.
+    pub fn unlisted(&self, listed: &[Entry]) -> Vec<Entry> {
+        let mut real = BTreeSet::new();
+        let mut own: Vec<PathBuf> = Vec::new();
+        for path in &self.found {
+            let first = model::parts(path).into_iter().next().unwrap_or_else(|| path.clone());
+            let is_listed = listed.iter().any(|entry| is_of(path, entry));
+            // One file may be found at several places.
+            let is_new = real.insert(fs::canonicalize(&first).unwrap_or_else(|_| first.clone()));
+            if is_new && !is_listed {
+                own.push(first);
+            }
+        }
+        own.retain(|path| !path.is_file() || is_model_file(path));
+        let name = |path: &PathBuf| model::at(path).title();
+        let directory = |path: &Path| path.parent()?.file_name()?.to_str().map(str::to_owned);
+        let names: Vec<String> = own.iter().map(name).collect();
+        let is_alone = |names: &[String], name: &String| {
+            names.iter().filter(|other| *other == name).count() == 1
+                && listed.iter().all(|entry| entry.name != *name)
+        };
+        let longer: Vec<String> = own
+            .iter()
+            .zip(&names)
+            .map(|(path, name)| match directory(path) {
+                Some(directory) if !is_alone(&names, name) => format!("{directory}/{name}"),
+                _ => name.clone(),
+            })
+            .collect();
+        own.iter()
+            .zip(&longer)
+            .map(|(path, name)| {
+                let is_alone = is_alone(&longer, name);
+                Entry::of_file(
+                    path,
+                    if is_alone { name.clone() } else { path.display().to_string() },
+                )
+            })
+            .collect()
+    }
+
+    /// The files whose whole path a pattern matches.
+    pub(super) fn matching(pattern: &str) -> Vec<PathBuf> {
+        let is_plain = |part: &&str| !part.contains(['*', '?']);
+        let base: Vec<&str> = pattern.split('/').take_while(is_plain).collect();
+        let base = match base.join("/") {
+            base if !base.is_empty() => PathBuf::from(base),
+            _ if pattern.starts_with('/') => PathBuf::from("/"),
+            _ => PathBuf::from("."),
+        };
+        let whole = absolute(pattern).unwrap_or_else(|_| pattern.into());
+        let found = Self::find(&[absolute(&base).unwrap_or(base)]).found;
+        let is_meant =
+            |path: &PathBuf| near::matches(&whole.to_string_lossy(), &path.to_string_lossy());
+        let firsts = found
+            .into_iter()
+            .filter(is_meant)
+            .filter_map(|path| model::parts(&path).into_iter().next());
+        let mut firsts: Vec<PathBuf> = firsts.filter(|path| is_model_file(path)).collect();
+        firsts.dedup();
+        firsts
+    }
+
     /// Where the file of a model is. Of several that are called so, one counts before the others
     /// whose path names the model's repository, and then the one that was found first.
     pub fn place(&self, entry: &Entry) -> Place {
@@ -106,6 +169,14 @@ enum Kinship {
     Name,
     /// It is called as the file.
     File,
+}
+
+/// Whether a file is an entry's.
+fn is_of(path: &Path, entry: &Entry) -> bool {
+    if entry.file.is_absolute() {
+        return model::parts(path).first() == Some(&entry.file);
+    }
+    model::parts(&entry.file).iter().any(|name| kinship(path, name, entry).is_some())
 }
 
 /// Whether a path can be a file of an entry, and how sure that is.
@@ -222,17 +293,51 @@ impl Walk {
             }
             if path.is_dir() {
                 self.enter(&path, depth + 1);
-            } else if is_model(&path) && path.is_file() {
-                self.found.push(path);
+            } else if has_ending(&path) && !has_word(&path, "mmproj") && path.is_file() {
+                // Its header is read only where nothing else decides.
+                if is_model(&path) || is_model_file(&path) {
+                    self.found.push(path);
+                }
             }
         }
     }
 }
 
-/// Whether a file is a model by its name: `mmproj` files are what a model sees with, and llama.cpp
-/// puts the repository before their names, too.
+/// Whether a file is a model by its name: `mmproj` files are what a model sees with, imatrix files
+/// what it is quantized with, and both may stand anywhere in a name.
 pub(super) fn is_model(path: &Path) -> bool {
-    let is_gguf = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"));
+    has_ending(path) && !has_word(path, "mmproj") && !has_word(path, "imatrix")
+}
+
+/// The same for a file that is there, of which its header says more than its name: models that were
+/// quantized with an imatrix are called so, too. Nothing to be read leaves it to the name.
+fn is_model_here(path: &Path, metadata: Option<&Metadata>) -> bool {
+    let text = |key: &str| metadata?.get(key)?.as_str();
+    let (kind, architecture) = (text("general.type"), text("general.architecture"));
+    if kind.is_some_and(|kind| kind != "model")
+        || architecture.is_some_and(|a| NO_MODELS.contains(&a))
+    {
+        return false;
+    }
+    has_ending(path) && !has_word(path, "mmproj") && (architecture.is_some() || is_model(path))
+}
+
+type Metadata = std::collections::BTreeMap<String, serde_json::Value>;
+
+/// `general.architecture` of files that go beside a model.
+const NO_MODELS: [&str; 3] = ["clip", "controlvector", "imatrix"];
+
+/// Whether the file that a user names is a model.
+pub(super) fn is_model_file(path: &Path) -> bool {
+    is_model_here(path, model::metadata(path).ok().as_ref())
+}
+
+fn has_ending(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"))
+}
+
+/// Whether a word stands in a file's name, between what is no letter and no digit.
+fn has_word(path: &Path, word: &str) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    is_gguf && !name.starts_with("mmproj") && !name.contains("_mmproj")
+    name.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == word)
 }

@@ -180,9 +180,9 @@ fn models(
     memory: &Memory,
     left_out: &mut Vec<String>,
 ) -> Result<Vec<Model>, Vec<Refusal>> {
-    let catalog = Catalog::load(asked.catalog.as_deref())?;
-    let entries = catalog.select(&asked.models, &asked.categories)?;
     let files = Files::find(&asked.directories);
+    let catalog = Catalog::load(asked.catalog.as_deref())?.with_files(&files);
+    let entries = catalog.select(&asked.models, &asked.categories)?;
     let (mut models, mut refusals): (Vec<Model>, Vec<Refusal>) = (Vec::new(), Vec::new());
     for entry in entries {
         let model = match present(&entry, &files, &asked.directories) {

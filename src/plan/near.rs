@@ -39,6 +39,29 @@ fn distance(text: &[char], name: &[char]) -> usize {
     row.into_iter().min().unwrap_or(text.len())
 }
 
+/// Whether a pattern matches a whole text, whatever its case: `*` stands for any characters and `?` for
+/// one, and neither for a slash.
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
+    let lower = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
+    let (pattern, text) = (lower(pattern), lower(text));
+    // For each place in the text, whether the pattern so far matches what stands before it.
+    let mut reached = vec![false; text.len() + 1];
+    reached[0] = true;
+    for sign in pattern {
+        let mut next = vec![false; text.len() + 1];
+        for place in 0..=text.len() {
+            let before = place.checked_sub(1);
+            next[place] = match sign {
+                '*' => reached[place] || before.is_some_and(|at| next[at] && text[at] != '/'),
+                '?' => before.is_some_and(|at| reached[at] && text[at] != '/'),
+                _ => before.is_some_and(|at| reached[at] && text[at] == sign),
+            };
+        }
+        reached = next;
+    }
+    reached[text.len()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +76,23 @@ mod tests {
         assert_eq!(near("glm-4.7-flush"), ["glm-4.7-flash-q6"]);
         for nothing in ["llama", "", "q", "xy"] {
             assert_eq!(near(nothing), [""; 0], "{nothing}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_matches_a_whole_text() {
+        for (pattern, text) in [
+            ("qwen*", "Qwen3-8B"),
+            ("*q4*", "a-Q4_K_M"),
+            ("a?c", "abc"),
+            ("/m/*.gguf", "/m/x.gguf"),
+        ] {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in
+            [("qwen", "qwen3"), ("*.gguf", "m/x.gguf"), ("a?c", "ac"), ("", "a"), ("*a", "ab")]
+        {
+            assert!(!matches(pattern, text), "{pattern} {text}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Closes a run: reads the tool's output, turns the journal into tables, and writes the manifest.
 //! The same steps end a run and recover one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -18,7 +18,9 @@ use crate::archive::write::{self, Identity};
 use crate::archive::{ArchiveError, RunDirectory, eval_samples, files, moments};
 use crate::process::foreground::{Ended, is_ending, signal_name};
 use crate::run::journal::Mark;
-use crate::run::manifest::{Command, Manifest, Origin, Results, State, Summary, Verdict};
+use crate::run::manifest::{
+    Case, Command, Manifest, Model, Origin, Results, State, Summary, Verdict,
+};
 use crate::run::{EvalSample, RAW};
 use crate::tool::{self, Outputs, Parsed, Row, ToolMoment};
 
@@ -57,6 +59,7 @@ pub(super) fn mark_end(
 /// Where a file could not be written. The journal is kept then, and the state stays `running`.
 pub(super) fn close(run: &RunDirectory, manifest: &mut Manifest) -> Result<(), ArchiveError> {
     let output = read_output(run, manifest);
+    model::complete(&mut manifest.models);
     let converted = match convert(run, &output.rows) {
         Ok(converted) => converted,
         Err(error) => {
@@ -245,10 +248,51 @@ fn take_results(manifest: &mut Manifest, parsed: Parsed) -> Output {
     for problem in parsed.problems {
         manifest.add_problem(problem);
     }
+    take_models(manifest);
     if let Some(name) = parsed.model.filter(|_| manifest.models.is_empty()) {
         manifest.models.push(model::served(&name));
     }
     Output { rows: parsed.rows, samples: parsed.samples, moments: parsed.moments }
+}
+
+/// Takes over which models the tool says that it measured: the files of those that the command names
+/// otherwise, and those that nobody named.
+fn take_models(manifest: &mut Manifest) {
+    let Manifest { cases, models, .. } = manifest;
+    let text = |case: &Case, key: &str| case.parameters.get(key)?.as_str().map(str::to_owned);
+    let told: BTreeSet<String> =
+        cases.iter().filter_map(|case| text(case, "model_filename")).collect();
+    for case in &*cases {
+        let Some(file) = text(case, "model_filename").filter(|file| !file.is_empty()) else {
+            // Several models in one table, which has their kinds alone.
+            let kind = text(case, "model_type").map(|kind| model::served(&kind));
+            let kind = kind.filter(|kind| !models.contains(kind));
+            if models.iter().all(|known| known.file.is_empty() && known.reference.is_none())
+                && models.first().is_none_or(|first| {
+                    cases.iter().any(|case| text(case, "model_type").as_ref() == Some(&first.name))
+                })
+            {
+                models.extend(kind);
+            }
+            continue;
+        };
+        let stem = model::name_of_file(Path::new(&file));
+        let is_it = |known: &Model| {
+            // A container may have it elsewhere.
+            let is_alike = || model::name_of_file(Path::new(&known.file)) == stem;
+            known.file == file
+                || !known.file.is_empty() && !told.contains(&known.file) && is_alike()
+        };
+        if models.iter().any(is_it) {
+            continue;
+        }
+        let found = model::at(Path::new(&file));
+        let open = |known: &&mut Model| known.file.is_empty() && known.reference.is_some();
+        match models.iter_mut().find(open) {
+            Some(open) => (open.name, open.file) = (found.name, found.file),
+            None => models.push(found),
+        }
+    }
 }
 
 /// What the command printed on one of its outputs.

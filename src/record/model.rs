@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::gguf;
 use crate::hash::sha256;
 use crate::run::manifest::Model;
+use crate::run::model::title;
+pub use crate::run::model::{name_of_file, parts};
 
 /// What was found out about a model file.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,31 +25,37 @@ pub struct Description {
     pub problems: Vec<String>,
 }
 
+/// How many blocks of a file its fingerprint is made of, evenly over it.
+const SAMPLES: u64 = 64;
+
+/// How large they are: a page, so that a model on a slow disk costs a moment.
+const SAMPLE: u64 = 4096;
+
 /// Describes a model file. Its hash is made where `hash` says so, and remembered in `cache`: a
 /// large model takes minutes. The hash of a split model is that of all its parts, one after the
 /// other, as `cat` would give them to `sha256sum`.
 pub fn describe(file: &Path, hash: bool, cache: Option<&Path>) -> Description {
-    let name = file.file_name().unwrap_or(file.as_os_str());
-    let mut model = Model {
-        name: name.to_string_lossy().into_owned(),
-        file: file.to_string_lossy().into_owned(),
-        bytes: None,
-        sha256: None,
-        metadata: BTreeMap::new(),
-    };
+    let mut model = at(file);
     let mut problems = Vec::new();
     match metadata(file) {
         Ok(metadata) => model.metadata = metadata,
         Err(problem) => problems.push(problem),
     }
     if let Some(name) = model.metadata.get("general.name").and_then(|name| name.as_str()) {
-        name.trim().clone_into(&mut model.name);
+        // Some converters write an empty one.
+        if !name.trim().is_empty() {
+            name.trim().clone_into(&mut model.name);
+        }
     }
     // One sentence is enough where the file itself cannot be opened.
     if problems.is_empty() || file.is_file() {
         match Parts::of(file) {
             Ok(parts) => {
                 model.bytes = Some(parts.bytes);
+                match parts.fingerprint() {
+                    Ok(fingerprint) => model.fingerprint = Some(fingerprint),
+                    Err(error) => problems.push(about(file, &error)),
+                }
                 if hash {
                     match parts.hash(cache, &mut problems) {
                         Ok(sha256) => model.sha256 = Some(sha256),
@@ -61,15 +69,41 @@ pub fn describe(file: &Path, hash: bool, cache: Option<&Path>) -> Description {
     Description { model, problems }
 }
 
+/// A model of which nothing is known but its file's path.
+pub fn at(file: &Path) -> Model {
+    let name = file.file_name().unwrap_or(file.as_os_str());
+    Model {
+        name: name.to_string_lossy().into_owned(),
+        file: file.to_string_lossy().into_owned(),
+        ..Model::default()
+    }
+}
+
+/// A model of which nothing is known but how the command names it, which is no file.
+pub fn referred(reference: &str) -> Model {
+    Model {
+        name: title("", "", Some(reference)),
+        reference: Some(reference.to_owned()),
+        ..Model::default()
+    }
+}
+
+/// Finds out what can be found out about models whose files became known by what the tool said: of
+/// `-hf` nobody knows the file before the tool has got it.
+pub fn complete(models: &mut [Model]) {
+    let is_new = |model: &&mut Model| model.bytes.is_none() && model.metadata.is_empty();
+    for model in models.iter_mut().filter(is_new) {
+        let file = Path::new(&model.file);
+        if file.is_file() {
+            let reference = model.reference.take();
+            *model = Model { reference, ..describe(file, false, None).model };
+        }
+    }
+}
+
 /// A model of which nothing is known but what its server calls it.
 pub fn served(name: &str) -> Model {
-    Model {
-        name: name.to_owned(),
-        file: String::new(),
-        bytes: None,
-        sha256: None,
-        metadata: BTreeMap::new(),
-    }
+    Model { name: name.to_owned(), ..Model::default() }
 }
 
 /// The size of a model file in bytes, all parts of a split one together, and how many parts it has.
@@ -92,7 +126,12 @@ pub fn cache_path(xdg_cache_home: Option<&OsStr>, home: Option<&OsStr>) -> Optio
     Some(directory?.join("halo/model-hashes.json"))
 }
 
-fn metadata(path: &Path) -> Result<BTreeMap<String, serde_json::Value>, String> {
+/// The short metadata of a GGUF file's header.
+///
+/// # Errors
+///
+/// Where it is no file, or none of GGUF, with the path.
+pub fn metadata(path: &Path) -> Result<BTreeMap<String, serde_json::Value>, String> {
     let mut file = BufReader::new(open(path)?);
     gguf::metadata(&mut file).map_err(|refusal| format!("{}: {refusal}", path.display()))
 }
@@ -142,6 +181,21 @@ impl Parts {
         Ok(Self { paths, identity: identities.join(","), bytes })
     }
 
+    /// The hash of the size and of [`SAMPLES`] blocks of each part. Fine-tunes of one model may have
+    /// the same header and size; almost all their weights differ.
+    fn fingerprint(&self) -> io::Result<String> {
+        let mut sampled = self.bytes.to_le_bytes().to_vec();
+        for path in &self.paths {
+            let mut file = File::open(path)?;
+            let length = file.metadata()?.len();
+            for sample in 0..SAMPLES {
+                file.seek(SeekFrom::Start(length / SAMPLES * sample))?;
+                (&mut file).take(SAMPLE).read_to_end(&mut sampled)?;
+            }
+        }
+        sha256([Ok(Cursor::new(sampled))]).map(|(hash, _)| hash)
+    }
+
     fn hash(&self, cache: Option<&Path>, problems: &mut Vec<String>) -> Result<String, String> {
         let mut hashes = cache.map(Hashes::read).unwrap_or_default();
         if let Some(known) = hashes.models.iter().find(|known| known.identity == self.identity) {
@@ -166,45 +220,6 @@ impl Parts {
             }
         }
         Ok(sha256)
-    }
-}
-
-/// All files of a model, the first first: one, or the parts of a split one, whether they are there
-/// or not. Any part's path will do.
-pub fn parts(file: &Path) -> Vec<PathBuf> {
-    let Some(Split { start, count, total }) = Split::of(file) else {
-        return vec![file.to_owned()];
-    };
-    let part = |number| file.with_file_name(format!("{start}-{number:05}-of-{count}.gguf"));
-    (1..=total).map(part).collect()
-}
-
-/// The name of a model file without its ending and without the number of a part.
-pub fn name_of_file(file: &Path) -> String {
-    match Split::of(file) {
-        Some(Split { start, .. }) => start.to_owned(),
-        None => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-    }
-}
-
-/// What the name of a part of a model says, as `x-00001-of-00003.gguf`.
-struct Split<'a> {
-    start: &'a str,
-    count: &'a str,
-    total: u32,
-}
-
-impl<'a> Split<'a> {
-    fn of(file: &'a Path) -> Option<Self> {
-        let name = file.file_name()?.to_str()?.strip_suffix(".gguf")?;
-        let (start, count) = name.rsplit_once("-of-")?;
-        let (start, number) = start.rsplit_once('-')?;
-        let digits = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !digits(number) || !digits(count) {
-            return None;
-        }
-        let (number, total): (u32, u32) = (number.parse().ok()?, count.parse().ok()?);
-        (1..=total).contains(&number).then_some(Self { start, count, total })
     }
 }
 

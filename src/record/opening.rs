@@ -1,12 +1,13 @@
 //! What the manifest of a run says before its command is started.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 
 use super::preflight::Prepared;
-use super::{Request, file_name, model, secret};
+use super::{Request, collect, file_name, model, secret};
 use crate::archive::RunDirectory;
+use crate::command_line::{self, model::NamedModel};
 use crate::run::campaign::PlannedCell;
 use crate::run::manifest::{Command, Manifest, Model, Origin, State, Tool};
 
@@ -16,13 +17,24 @@ const LONGEST_PART: usize = 48;
 /// `<utc>-<tool>-<model>`, with milliseconds, so that the order of names is that of time.
 pub(super) fn directory_name(request: &Request, prepared: &Prepared, started: Timestamp) -> String {
     let mut name = format!("{}-{}", started.strftime("%Y%m%dT%H%M%S%.3fZ"), plain(&tool(prepared)));
-    let models = prepared.tool.map(|tool| tool.models(&prepared.plan.argv)).unwrap_or_default();
-    let served = request.endpoint.as_ref().map(|endpoint| PathBuf::from(&endpoint.model));
-    if let Some(model) = models.first().or(served.as_ref()) {
-        let stem = file_name(model);
-        name = format!("{name}-{}", plain(stem.strip_suffix(".gguf").unwrap_or(&stem)));
+    let served = || request.endpoint.as_ref().map(|endpoint| model::served(&endpoint.model));
+    let model = named(prepared).into_iter().next().map(|model| match model {
+        NamedModel::File(file) => model::at(&file),
+        NamedModel::Reference(reference) => model::referred(&reference),
+    });
+    if let Some(model) = model.or_else(served) {
+        name = format!("{name}-{}", plain(&model.title()));
     }
     name
+}
+
+/// The models that the command names, whether or not halo reads what it prints.
+fn named(prepared: &Prepared) -> Vec<NamedModel> {
+    let argv = &prepared.plan.argv;
+    match prepared.tool {
+        Some(tool) => tool.models(argv),
+        None => command_line::model::of_program(argv, |name| collect::variable(argv, name)),
+    }
 }
 
 /// A text as a part of a file name that needs no quotes.
@@ -82,13 +94,18 @@ pub(super) fn models(
     prepared: &Prepared,
     problems: &mut Vec<String>,
 ) -> Vec<Model> {
-    let named = || prepared.tool.map(|tool| tool.models(&prepared.plan.argv)).unwrap_or_default();
     let of_server = || request.endpoint.as_ref()?.file.clone();
     let planned = planned(request).and_then(|planned| planned.file.clone());
-    let files = planned.or_else(of_server).map_or_else(named, |file| vec![file.into()]);
+    let named = planned
+        .or_else(of_server)
+        .map_or_else(|| named(prepared), |file| vec![NamedModel::File(file.into())]);
     let (cache_home, home) = (std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"));
     let cache = model::cache_path(cache_home.as_deref(), home.as_deref());
-    let described = files.iter().map(|file| {
+    let described = named.iter().map(|model| {
+        let file = match model {
+            NamedModel::File(file) => file,
+            NamedModel::Reference(reference) => return model::referred(reference),
+        };
         let described = model::describe(file, request.hash_model, cache.as_deref());
         problems.extend(described.problems);
         described.model

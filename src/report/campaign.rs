@@ -1,11 +1,12 @@
 //! Campaigns as text for a terminal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::evals;
 use super::terminal::{align_right, mean_and_deviation, plain_table, trimmed};
 use crate::campaign::status::{CellStatus, Outcome};
+use crate::run::campaign::PlannedCell;
 use crate::run::manifest::Summary;
 use crate::run::{BenchmarkCell, Campaign, Cell};
 
@@ -34,11 +35,12 @@ fn plan_of_benchmarks(campaign: &Campaign) -> String {
     let mut table =
         plain_table(&["", "model", "backend", "KV", "batch", "ubatch", "test", "reps", "round"]);
     let number = |value: Option<u32>| value.map_or_else(String::new, |value| value.to_string());
+    let names = Names::of(campaign.cells.iter());
     for (index, planned) in campaign.cells.iter().enumerate() {
         let Cell::Benchmark(cell) = &planned.cell else { continue };
         table.add_row([
             (index + 1).to_string(),
-            cell.model.clone(),
+            names.name(planned),
             cell.backend.clone(),
             cell.kv.clone(),
             number(cell.batch),
@@ -70,13 +72,15 @@ pub fn summary(campaign: &Campaign, cells: &[CellStatus<'_>]) -> String {
     }
     let mut table =
         plain_table(&["model", "backend", "KV", "batch", "ubatch", "test", "t/s", "±", "n", "run"]);
+    let names = Names::of(cells.iter().map(|status| status.planned));
     for (cell, statuses) in without_rounds(cells) {
+        let model = statuses.first().map(|status| names.name(status.planned)).unwrap_or_default();
         let number_of =
             |value: Option<u32>| value.map_or_else(String::new, |value| value.to_string());
         let mut row = |test: String, figures: [String; 3], run: String| {
             let [speed, deviation, count] = figures;
             table.add_row([
-                cell.model.clone(),
+                model.clone(),
                 cell.backend.clone(),
                 cell.kv.clone(),
                 number_of(cell.batch),
@@ -112,6 +116,26 @@ pub fn summary(campaign: &Campaign, cells: &[CellStatus<'_>]) -> String {
     }
     align_right(&mut table, &[6, 7, 8]);
     text + &trimmed(&table)
+}
+
+/// What the models of a campaign are called: as everywhere, and with their names in the catalog where
+/// files of several are called alike.
+struct Names<'a>(BTreeMap<String, BTreeSet<&'a str>>);
+
+impl<'a> Names<'a> {
+    fn of(cells: impl Iterator<Item = &'a PlannedCell>) -> Self {
+        let mut names: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for planned in cells {
+            names.entry(planned.model_title()).or_default().insert(planned.cell.model());
+        }
+        Self(names)
+    }
+
+    fn name(&self, planned: &PlannedCell) -> String {
+        let title = planned.model_title();
+        let is_alone = self.0.get(&title).is_none_or(|models| models.len() < 2);
+        if is_alone { title } else { format!("{title} ({})", planned.cell.model()) }
+    }
 }
 
 /// The cells with their rounds, in their order.

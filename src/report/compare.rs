@@ -121,7 +121,10 @@ pub(super) fn score_rows(row: &ScoreRow, sides: &[String]) -> Vec<[String; 9]> {
         let difference = index.checked_sub(1).and_then(|index| row.differences[index].as_ref());
         let [points, pairs, judgement] = difference.map(score_difference).unwrap_or_default();
         Some([
-            format!("{} {}", row.task, row.metric),
+            match &row.model {
+                Some(model) => format!("{model}, {} {}", row.task, row.metric),
+                None => format!("{} {}", row.task, row.metric),
+            },
             sides[index].clone(),
             format!("{:.3}", side.score.value),
             evals::interval(&side.score),

@@ -1,15 +1,17 @@
 //! The models of the catalog as text for a terminal: which are there, and which fit.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::terminal::{align_right, plain_table, trimmed};
 use crate::plan::catalog::Entry;
 use crate::plan::files::Place;
 use crate::plan::memory::{Bounds, Fit, GIB, MARGIN, Memory};
-use crate::quantity;
+use crate::{gguf, quantity};
 
 /// A model in a list.
 #[derive(Debug, Serialize)]
@@ -33,6 +35,10 @@ pub struct ListedModel {
     pub fits: Option<bool>,
     /// Whether it fits beside what is there now.
     pub fits_now: Option<bool>,
+    /// What its header calls it.
+    pub general_name: Option<String>,
+    /// How its weights are stored, as its header says: `Q4_K_M`.
+    pub quantization: Option<&'static str>,
     /// The command that downloads it, where it is not there.
     pub download: Option<String>,
 }
@@ -53,6 +59,8 @@ impl ListedModel {
             problem: None,
             fits: fit.alone,
             fits_now: fit.now,
+            general_name: None,
+            quantization: None,
             download: directory.and_then(|directory| entry.download(directory)),
             entry,
         };
@@ -75,6 +83,13 @@ impl ListedModel {
         listed
     }
 
+    /// Takes over what its header says.
+    pub fn describe(&mut self, header: &BTreeMap<String, Value>) {
+        let name = header.get("general.name").and_then(Value::as_str).map(str::trim);
+        self.general_name = name.filter(|name| !name.is_empty()).map(str::to_owned);
+        self.quantization = gguf::file_type(header);
+    }
+
     /// Its size in GB of 10⁹ bytes: of its file, else about what the catalog lists.
     pub fn gigabytes(&self) -> Option<f64> {
         self.bytes.map(|bytes| bytes as f64 / 1e9).or(self.entry.size_gb)
@@ -85,7 +100,9 @@ impl ListedModel {
         let parts = self.parts.filter(|parts| *parts > 1);
         let here = self.path.as_ref().filter(|_| self.state == "present").map(|path| {
             let parts = parts.map_or_else(String::new, |parts| format!(" ({parts} parts)"));
-            format!("{}{parts}", path.display())
+            let name = self.general_name.as_ref().filter(|name| **name != self.entry.name);
+            let name = name.map_or_else(String::new, |name| format!(" ({name})"));
+            format!("{}{parts}{name}", path.display())
         });
         let missing = parts
             .filter(|_| !self.missing.is_empty())
@@ -97,7 +114,8 @@ impl ListedModel {
 
 /// A list of models, and what their fitting was measured with.
 pub fn models(models: &[ListedModel], memory: &Memory) -> String {
-    let columns = ["model", "category", "state", "size", "fits", "now", "file, or how to get it"];
+    let columns =
+        ["model", "category", "quant", "state", "size", "fits", "now", "file, or how to get it"];
     let mut table = plain_table(&columns);
     for model in models {
         let entry = &model.entry;
@@ -105,6 +123,7 @@ pub fn models(models: &[ListedModel], memory: &Memory) -> String {
         table.add_row([
             entry.name.clone(),
             entry.category.map_or("", |category| category.as_str()).to_owned(),
+            model.quantization.unwrap_or_default().to_owned(),
             model.state.to_owned(),
             model.bytes.map_or(listed, |bytes| quantity::bytes(bytes as f64)),
             answer(model.fits).to_owned(),
@@ -112,7 +131,7 @@ pub fn models(models: &[ListedModel], memory: &Memory) -> String {
             model.where_or_how(),
         ]);
     }
-    align_right(&mut table, &[3]);
+    align_right(&mut table, &[4]);
     let mut text = trimmed(&table);
     let _ = writeln!(
         text,

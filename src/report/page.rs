@@ -120,7 +120,7 @@ fn verdict(report: &Report, index: usize, run: &Recorded) -> Markup {
                 }
                 " " (run.manifest.state) ", " (run.manifest.tool.name) " "
                 (run.manifest.tool.version.as_deref().unwrap_or_default())
-                @for model in &run.manifest.models { ", " (model.name) }
+                @for model in &run.manifest.models { ", " (model.title()) }
                 @if let Some(backend) = &run.manifest.backend { ", " (backend) }
                 ", " (run.manifest.started.strftime("%Y-%m-%d %H:%M UTC").to_string())
             }

@@ -6,7 +6,7 @@ use super::evals;
 use super::record::Recorded;
 use crate::analyze::compare::{Comparison, ScoreRow, SideScore};
 use crate::run::Score;
-use crate::run::manifest::State;
+use crate::run::manifest::{Model, State};
 
 /// What a sample costs, and its unit.
 const COSTS: [(&str, &str); 2] = [(ENERGY, "J"), ("time", "s")];
@@ -122,7 +122,7 @@ fn of_run(index: usize, run: &Recorded, task: &str, metric: &str, cost: &str) ->
         ENERGY => energy?.joules?,
         _ => energy.map(|part| part.seconds).or_else(|| evals::seconds_of(manifest, task))?,
     };
-    let models: Vec<&str> = manifest.models.iter().map(|model| model.name.as_str()).collect();
+    let models: Vec<String> = manifest.models.iter().map(Model::title).collect();
     candidate(index, models.join(", "), score, paid)
 }
 

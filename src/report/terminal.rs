@@ -13,7 +13,9 @@ use super::{evals, sparkline};
 use crate::analyze::consumption::TASK;
 use crate::archive::filter::Listed;
 use crate::quantity::{self, number};
-use crate::run::manifest::{Energy, Sampling, Summary, Tags, Verdict};
+use crate::run::brief::Named;
+use crate::run::manifest::{Energy, Model, Sampling, Summary, Tags, Verdict};
+use crate::run::model::has_ending;
 use crate::run::{Brief, Environment, Manifest};
 
 /// The columns of a list.
@@ -23,7 +25,7 @@ const COLUMNS: [&str; 7] = ["run", "time", "state", "verdict", "model", "result"
 pub fn list(runs: &[Listed]) -> String {
     let mut table = plain_table(&COLUMNS);
     for Listed { run: name, brief: run, .. } in runs {
-        let models: Vec<&str> = run.models.iter().map(|model| model.name.as_str()).collect();
+        let models: Vec<String> = run.models.iter().map(Named::title).collect();
         table.add_row([
             name.clone(),
             local(run.started, "%Y-%m-%d %H:%M"),
@@ -49,6 +51,16 @@ fn results(run: &Brief) -> String {
         shown.push("…".to_owned());
     }
     shown.join(", ")
+}
+
+/// What a model is called, and what its metadata and the command call it where that is not the same.
+fn model_names(model: &Model) -> String {
+    let title = model.title();
+    let is_other = |name: &&str| !name.is_empty() && !title.contains(name);
+    let by_metadata = Some(model.name.as_str()).filter(|name| !has_ending(name));
+    let others: Vec<&str> =
+        by_metadata.into_iter().chain(model.reference.as_deref()).filter(is_other).collect();
+    if others.is_empty() { title } else { format!("{title} ({})", others.join(", ")) }
 }
 
 /// One run.
@@ -83,8 +95,8 @@ pub fn show(listed: &Listed, manifest: &Manifest, directory: &str, charts: &[Cha
         let size = model
             .bytes
             .map_or_else(String::new, |bytes| format!(", {}", quantity::bytes(bytes as f64)));
-        let file = if model.file.is_empty() { String::new() } else { format!(", {}", model.file) };
-        line("model", &format!("{}{size}{file}", model.name));
+        line("model", &format!("{}{size}", model_names(model)));
+        line("", &model.file);
     }
     line("tags", &tags(&manifest.tags));
     for note in &manifest.notes {

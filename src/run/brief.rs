@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{Kind, Manifest, Results, State, Summary, Tags, Tool, Verdict};
-use super::{Cell, Score};
+use super::{Cell, Score, model};
 
 /// What a run is, in short.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,16 +52,38 @@ pub struct Brief {
     pub verdict: Option<Verdict>,
 }
 
-/// A model's name.
+/// What a model is called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
-    /// The name.
+    /// What its metadata or its server call it.
     pub name: String,
+    /// Its file; empty if nobody knows it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub file: String,
+    /// How the command names it where that is no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+}
+
+impl Named {
+    /// What it is called everywhere.
+    pub fn title(&self) -> String {
+        model::title(&self.name, &self.file, self.reference.as_deref())
+    }
+
+    /// Whether it is meant by a part of a name, in small letters.
+    pub fn is_meant_by(&self, part: &str) -> bool {
+        model::is_meant_by(&self.name, &self.file, self.reference.as_deref(), part)
+    }
 }
 
 impl From<&Manifest> for Brief {
     fn from(manifest: &Manifest) -> Self {
-        let named = |model: &super::manifest::Model| Named { name: model.name.clone() };
+        let named = |model: &super::manifest::Model| Named {
+            name: model.name.clone(),
+            file: model.file.clone(),
+            reference: model.reference.clone(),
+        };
         Self {
             schema_version: manifest.schema_version,
             id: manifest.id.clone(),

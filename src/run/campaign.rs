@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
 use super::manifest::{Recorder, Tags};
+use super::model;
 
 /// What a campaign is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,6 +83,14 @@ pub struct PlannedCell {
     pub bytes: Option<u64>,
     /// The command.
     pub argv: Vec<String>,
+}
+
+impl PlannedCell {
+    /// What its model is called everywhere: as its file, where halo chose one.
+    pub fn model_title(&self) -> String {
+        let name = self.cell.model();
+        model::title(name, self.file.as_deref().unwrap_or_default(), None)
+    }
 }
 
 /// How the cells of a campaign are recorded, so that one that is resumed goes on alike.

@@ -24,6 +24,14 @@ impl Cell {
         }
     }
 
+    /// The model, as the catalog or its server calls it.
+    pub fn model(&self) -> &str {
+        match self {
+            Self::Benchmark(cell) => &cell.model,
+            Self::Eval(cell) => &cell.model,
+        }
+    }
+
     /// Which round of the campaign, from 1, where it goes through its cells several times.
     pub fn round(&self) -> Option<u32> {
         match self {

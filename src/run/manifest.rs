@@ -296,10 +296,14 @@ pub struct Tool {
 }
 
 /// A model file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Model {
-    /// Its name: what its metadata say, else the file's.
+    /// Its name: what its metadata say, else the file's. Quantizations of a model share it;
+    /// [`Model::title`] tells them apart.
     pub name: String,
+    /// How the command names it where that is no file, e.g. `unsloth/Qwen3-8B-GGUF:Q4_K_M`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     /// The file, as the command names it; empty for a model that a server has and nobody knows of
     /// which file.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -310,6 +314,10 @@ pub struct Model {
     /// Its hash, where the user asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// The hash of its size and of samples from all over it, which tells files of one name and size
+    /// apart without reading the whole; `None` if the file could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// Short metadata of its header, as `general.architecture`; no arrays.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, serde_json::Value>,

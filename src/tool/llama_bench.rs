@@ -4,10 +4,10 @@
 //! another on standard error (`-oe`); so the user sees the table and halo gets every repetition.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use super::{Outputs, ParseError, Parsed, Phase, Plan, Tool};
 use crate::command_line;
+use crate::command_line::model::{self, NamedModel};
 use arguments::{Arguments, Format};
 pub use import::import;
 use output::Output;
@@ -108,9 +108,9 @@ impl Tool for LlamaBench {
         ))
     }
 
-    fn models(&self, argv: &[OsString]) -> Vec<PathBuf> {
+    fn models(&self, argv: &[OsString]) -> Vec<NamedModel> {
         let program = self.recognizes(argv).unwrap_or(0);
-        Arguments::of(argv, program).models
+        model::of_bench(argv.get(program + 1..).unwrap_or_default())
     }
 
     fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError> {

@@ -4,6 +4,7 @@ pub(crate) mod compare;
 mod devices;
 mod energy;
 mod evals;
+mod models;
 mod stats;
 mod verdict;
 

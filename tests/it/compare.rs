@@ -356,3 +356,50 @@ fn repetitions_are_raised_until_phases_are_long_enough() {
     assert_eq!(code(&output), 2);
     assert!(text(&output.stderr).contains("--min-phase"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_campaign_of_two_quantizations_of_one_model_is_compared_by_kv_type() {
+    let user = User::with_models(&[]);
+    for (name, weights) in [("ok.Q4_K_M.gguf", 4), ("ok.Q8_0.gguf", 8)] {
+        let mut bytes = crate::model::Gguf::new().string("general.name", "Qwen3 8B").build();
+        bytes.extend(vec![0; weights]);
+        std::fs::write(user.model(name), bytes).unwrap();
+    }
+    let flags = ["--kv-types", "f16,q8_0", "--skip-longctx", "--pp", "512", "--tg", "0"];
+    let output = user.run(&["ok.Q4_K_M.gguf", "ok.Q8_0.gguf"], &flags);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let campaign = user.name();
+    let by = |dimension: &str| {
+        let output = compare(&user, &[&campaign, "--by", dimension, "--json"]);
+        json(&output)["comparison"].clone()
+    };
+    let compared = by("kv");
+    let doubts = compared["doubts"].to_string();
+    assert!(!doubts.contains("the files of"), "{doubts}");
+    let names = ["ok.Q4_K_M", "ok.Q8_0"];
+    let speeds = compared["rows"].as_array().unwrap().iter();
+    let speeds: Vec<&Value> = speeds.filter(|row| row["metric"] == "tokens_per_second").collect();
+    let model = |row: &&Value| {
+        let cell = row["cell"].as_array().unwrap();
+        cell.iter().find(|said| said[0] == "model").map(|said| said[1].clone()).unwrap_or_default()
+    };
+    let models: Vec<Value> = speeds.iter().map(model).collect();
+    assert_eq!(models, names, "{compared:#}");
+    assert!(speeds.iter().all(|row| row["figures"][1].is_object()), "{speeds:?}");
+
+    // The same name everywhere.
+    let list = user.archive.print(&["list"]);
+    let shown = user.archive.print(&["show", &campaign]);
+    let by = by("model");
+    for (side, name) in names.into_iter().enumerate() {
+        assert!(list.contains(name) && shown.contains(name), "{list}\n{shown}");
+        assert_eq!(by["sides"][side]["name"], format!("model={name}"));
+        let found = user.archive.json(&["list", "--json", "--model", name]);
+        assert_eq!(found.as_array().unwrap().len(), 2, "{name}");
+    }
+    let both = user.archive.json(&["list", "--json", "--model", "qwen3 8b"]);
+    assert_eq!(both.as_array().unwrap().len(), 4, "by what the header says, too");
+    let run = user.archive.runs()[0].file_name().unwrap().to_str().unwrap().to_owned();
+    let shown = user.archive.print(&["show", &run]);
+    assert!(shown.contains("Qwen3 8B)"), "{shown}");
+}

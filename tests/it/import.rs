@@ -301,3 +301,51 @@ proptest! {
         let _ = halo::tool::import(&bytes);
     }
 }
+
+#[test]
+fn every_model_of_a_file_is_named_by_what_there_is() {
+    let row = |model: &str| {
+        format!(
+            r#"{{"build_commit": "abc", "build_number": 1, "backends": "CPU", {model}, "n_prompt": 512, "n_gen": 0, "avg_ts": 5.0, "samples_ts": [5.0]}}"#
+        ) + "\n"
+    };
+    let table = |names: &[&str]| {
+        let row = |name: &&str| format!("| {name} | CPU | pp512 | 5.00 ± 0.10 |\n");
+        let rows = names.iter().map(row).collect::<Vec<_>>().concat();
+        format!("| model | backend | test | t/s |\n| --- | --- | ---: | ---: |\n{rows}")
+    };
+    for (name, content, titles) in [
+        ("one.jsonl", row(r#""model_filename": "/m/Qwen3-8B-Q8_0.gguf""#), &["Qwen3-8B-Q8_0"][..]),
+        (
+            "parts.jsonl",
+            row(r#""model_filename": "/m/Qwen3-00001-of-00003.gguf", "model_type": "qwen3""#),
+            &["Qwen3"],
+        ),
+        (
+            "two.jsonl",
+            row(r#""model_filename": "a/model.gguf", "model_type": "Qwen3 8B""#)
+                + &row(r#""model_filename": "b/model.gguf", "model_type": "Qwen3 8B""#),
+            &["model", "model"],
+        ),
+        ("kind.jsonl", row(r#""model_type": "qwen3 8B Q8_0""#), &["qwen3 8B Q8_0"]),
+        (
+            "table.md",
+            table(&["qwen3 8B Q4_0", "qwen3 8B Q8_0"]),
+            &["qwen3 8B Q4_0", "qwen3 8B Q8_0"],
+        ),
+    ] {
+        let (archive, directory) = (Archive::new(), tempfile::tempdir().unwrap());
+        let path = directory.path().join(name);
+        fs::write(&path, content).unwrap();
+        let output = import(&archive, &[&path], &[]);
+        assert!(output.status.success(), "{name}: {}", text(&output.stderr));
+        let models = manifest(&archive.only_run()).models;
+        let found: Vec<String> = models.iter().map(halo::run::manifest::Model::title).collect();
+        assert_eq!(found, titles, "{name}: {models:?}");
+        let list = archive.json(&["list", "--json", "--model", titles[titles.len() - 1]]);
+        assert_eq!(list.as_array().unwrap().len(), 1, "{name}");
+        let again = archive.run(&["reparse", "latest"]);
+        assert!(again.status.success(), "{}", text(&again.stderr));
+        assert_eq!(manifest(&archive.only_run()).models, models, "{name}: it stays");
+    }
+}

@@ -14,14 +14,14 @@ const STRING: u32 = 8;
 const ARRAY: u32 = 9;
 
 /// A header that is made pair by pair.
-struct Gguf {
+pub(crate) struct Gguf {
     version: u32,
     pairs: u64,
     bytes: Vec<u8>,
 }
 
 impl Gguf {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { version: 3, pairs: 0, bytes: Vec::new() }
     }
 
@@ -33,11 +33,11 @@ impl Gguf {
         self
     }
 
-    fn string(self, key: &str, value: &str) -> Self {
+    pub(crate) fn string(self, key: &str, value: &str) -> Self {
         self.pair(key, STRING, &string(value))
     }
 
-    fn build(&self) -> Vec<u8> {
+    pub(crate) fn build(&self) -> Vec<u8> {
         let mut bytes = b"GGUF".to_vec();
         bytes.extend(self.version.to_le_bytes());
         bytes.extend(7_u64.to_le_bytes());
@@ -348,4 +348,32 @@ fn the_cache_is_where_the_xdg_specification_says() {
     assert_eq!(path(None, Some("/h")), at("/h/.cache"));
     assert_eq!(path(Some("relative"), Some("/h")), at("/h/.cache"));
     assert_eq!(path(Some(""), None), None);
+}
+
+#[test]
+fn a_fingerprint_tells_files_of_one_size_and_header_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let header = Gguf::new().string("general.name", "Tiny").build();
+    let file = |name: &str, at: usize, byte: u8| {
+        let mut bytes = header.clone();
+        bytes.resize(10 << 20, 7);
+        bytes[at..at + (1 << 19)].fill(byte);
+        let path = directory.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        describe(&path, false, None).model.fingerprint.unwrap()
+    };
+    let [one, copy, tune] = [file("a", 5 << 20, 7), file("b", 5 << 20, 7), file("c", 5 << 20, 8)];
+    assert_eq!(one, copy, "the same content at another place");
+    assert_ne!(one, tune);
+    assert_ne!(one, file("d", 9 << 20, 8));
+    // Of a split model every part counts.
+    for (number, byte) in [(1, 1_u8), (2, 2)] {
+        fs::write(directory.path().join(format!("s-0000{number}-of-00002.gguf")), [byte; 9])
+            .unwrap();
+    }
+    let split =
+        || describe(&directory.path().join("s-00001-of-00002.gguf"), false, None).model.fingerprint;
+    let before = split();
+    fs::write(directory.path().join("s-00002-of-00002.gguf"), [3; 9]).unwrap();
+    assert!(before.is_some() && before != split());
 }

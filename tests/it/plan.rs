@@ -5,6 +5,7 @@ mod catalog;
 mod files;
 mod fits;
 mod flags;
+mod own;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

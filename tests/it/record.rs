@@ -4,6 +4,7 @@ mod archive;
 mod devices;
 pub(crate) mod environment;
 pub(crate) mod interrupted;
+mod models;
 mod refusals;
 mod sampling;
 mod terminal;

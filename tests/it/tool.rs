@@ -15,6 +15,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use halo::command_line::model::NamedModel;
 use halo::run::manifest::Case;
 use halo::tool::{self, OutputFile, Outputs, ParseError, Parsed, Plan, Row, TOOLS};
 use proptest::prelude::*;
@@ -460,17 +461,20 @@ fn flags_that_end_a_matrix_in_its_middle_are_found() {
 
 #[test]
 fn models_are_those_that_the_command_line_names() {
-    let models = |line: &str| -> Vec<PathBuf> {
+    let models = |line: &str| -> Vec<NamedModel> {
         let argv = words(line);
         tool::recognize(&argv).unwrap().0.models(&argv)
     };
-    let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+    let files = |names: &[&str]| -> Vec<NamedModel> {
+        names.iter().map(|name| NamedModel::File(name.into())).collect()
+    };
     assert_eq!(
         models("nice llama-bench -m a.gguf,b/c.gguf -p 1 --model d"),
-        paths(&["a.gguf", "b/c.gguf", "d"])
+        files(&["a.gguf", "b/c.gguf", "d"])
     );
-    assert_eq!(models("llama-bench -hf ggml-org/x:Q4_0"), paths(&[]));
-    assert_eq!(models("llama-bench -m"), paths(&[]));
+    let reference = |name: &str| NamedModel::Reference(name.to_owned());
+    assert_eq!(models("llama-bench -hf ggml-org/x:Q4_0"), [reference("ggml-org/x:Q4_0")]);
+    assert_eq!(models("llama-bench -m"), []);
 }
 
 /// What stays the same where a name is made longer because another test needs it.

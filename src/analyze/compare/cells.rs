@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::models::{self, Names};
 use super::scores;
 use crate::run::manifest::{Case, Manifest};
-use crate::run::{BenchmarkCell, Cell, EvalCell, EvalSample, Row};
+use crate::run::{BenchmarkCell, Cell, EvalSample, Row};
 
 /// The case of the figures that are about the whole command.
 const COMMAND: &str = "command";
@@ -22,6 +23,9 @@ const PARAMETERS: [(&str, &str); 8] = [
     ("split_mode", "split"),
     ("no_kv_offload", "no_kv_offload"),
 ];
+
+/// The dimension of models.
+pub(super) const MODEL: &str = "model";
 
 /// The ends of metrics that stand beside a metric and say how it was averaged.
 const MEAN: &str = "_mean";
@@ -64,12 +68,9 @@ impl Measured {
 
 /// Everything that was measured in a run, in the order in which the tool told it, and what the whole
 /// command took.
-pub(super) fn of(run: &Run) -> Vec<Measured> {
-    let mut found: Vec<Measured> = Vec::new();
-    let dimensions = |case: &str| {
-        let case = run.manifest.cases.iter().find(|known| known.case == case);
-        dimensions(&run.manifest, case)
-    };
+pub(super) fn of(run: &Run, names: &Names) -> Vec<Measured> {
+    let mut found: Vec<(&str, Measured)> = Vec::new();
+    let known = |case: &str| run.manifest.cases.iter().find(|known| known.case == case);
     let is_repeated = |row: &Row, metric: &str| {
         run.rows.iter().any(|other| {
             other.repetition.is_some()
@@ -87,34 +88,40 @@ pub(super) fn of(run: &Run) -> Vec<Measured> {
         if row.metric.ends_with(DEVIATION) || row.repetition.is_none() && is_repeated(row, metric) {
             continue;
         }
-        let same = found.iter_mut().find(|known| {
-            (&*known.task, &*known.case, &*known.metric) == (&*row.task, &*row.case, metric)
+        let same = found.iter_mut().find(|(case, known)| {
+            (&*known.task, *case, &*known.metric) == (&*row.task, &*row.case, metric)
         });
         match same {
-            Some(known) => known.values.push(row.value),
-            None => found.push(Measured {
-                dimensions: dimensions(&row.case),
-                task: row.task.clone(),
-                case: row.case.clone(),
-                metric: metric.to_owned(),
-                unit: row.unit.clone(),
-                values: vec![row.value],
-            }),
+            Some((_, known)) => known.values.push(row.value),
+            None => found.push((
+                &row.case,
+                Measured {
+                    dimensions: dimensions(&run.manifest, known(&row.case), names),
+                    task: row.task.clone(),
+                    case: models::without_model(&row.case, known(&row.case)),
+                    metric: metric.to_owned(),
+                    unit: row.unit.clone(),
+                    values: vec![row.value],
+                },
+            )),
         }
     }
+    let mut found: Vec<Measured> = found.into_iter().map(|(_, measured)| measured).collect();
     let has_speed = |one: &Measured, all: &[Measured]| {
         all.iter().any(|other| {
-            other.metric == SPEED && (&other.task, &other.case) == (&one.task, &one.case)
+            other.metric == SPEED
+                && (&other.task, &other.case, &other.dimensions)
+                    == (&one.task, &one.case, &one.dimensions)
         })
     };
     let all = found.clone();
     found.retain(|one| one.metric != DURATION || !has_speed(one, &all));
-    found.extend(of_command(&run.manifest));
+    found.extend(of_command(&run.manifest, names));
     found
 }
 
 /// How long the whole command took, and how much energy.
-fn of_command(manifest: &Manifest) -> Vec<Measured> {
+fn of_command(manifest: &Manifest, names: &Names) -> Vec<Measured> {
     let seconds = manifest
         .command
         .started
@@ -124,7 +131,7 @@ fn of_command(manifest: &Manifest) -> Vec<Measured> {
     let joules = energy.and_then(|energy| energy.joules);
     let watts = energy.and_then(|energy| energy.mean_watts);
     // Cases differ in their parameters; the command has only what all of them share.
-    let dimensions = shared(manifest);
+    let dimensions = shared(manifest, names);
     [(DURATION, "s", seconds), ("joules", "J", joules), ("mean_watts", "W", watts)]
         .into_iter()
         .filter_map(|(metric, unit, value)| {
@@ -141,33 +148,37 @@ fn of_command(manifest: &Manifest) -> Vec<Measured> {
 }
 
 /// The value that a whole run has of a dimension or, where it is none, of a tag.
-pub(super) fn value(run: &Run, dimension: &str) -> Option<String> {
-    let of_cells = shared(&run.manifest).remove(dimension);
+pub(super) fn value(run: &Run, dimension: &str, names: &Names) -> Option<String> {
+    let of_cells = shared(&run.manifest, names).remove(dimension);
     of_cells.or_else(|| {
         let tag = run.manifest.tags.get(dimension)?;
         Some(tag.clone().unwrap_or_else(|| "set".to_owned()))
     })
 }
 
-fn shared(manifest: &Manifest) -> BTreeMap<String, String> {
-    let mut cases = manifest.cases.iter().map(|case| dimensions(manifest, Some(case)));
-    let Some(mut shared) = cases.next() else { return dimensions(manifest, None) };
+fn shared(manifest: &Manifest, names: &Names) -> BTreeMap<String, String> {
+    let mut cases = manifest.cases.iter().map(|case| dimensions(manifest, Some(case), names));
+    let Some(mut shared) = cases.next() else { return dimensions(manifest, None, names) };
     for other in cases {
         shared.retain(|name, value| other.get(name) == Some(value));
+    }
+    // A command that measured several models has all of them.
+    if let Some(models) = names.of_run(manifest) {
+        shared.entry(MODEL.to_owned()).or_insert(models);
     }
     shared
 }
 
 /// What defines a cell, beside its task and case.
-fn dimensions(manifest: &Manifest, case: Option<&Case>) -> BTreeMap<String, String> {
+fn dimensions(manifest: &Manifest, case: Option<&Case>, names: &Names) -> BTreeMap<String, String> {
     let mut dimensions = BTreeMap::from([("tool".to_owned(), manifest.tool.name.clone())]);
     let mut add = |name: &str, value: Option<String>| {
         if let Some(value) = value {
             dimensions.insert(name.to_owned(), value);
         }
     };
-    let models: Vec<&str> = manifest.models.iter().map(|model| model.name.as_str()).collect();
-    add("model", (!models.is_empty()).then(|| models.join(", ")));
+    let of_case = case.and_then(|case| models::of_case(manifest, case));
+    add(MODEL, of_case.map(|model| names.name(&model)).or_else(|| names.of_run(manifest)));
     add("backend", manifest.backend.clone());
     let parameter = |name: &str| case.and_then(|case| case.parameters.get(name)).map(text);
     for (name, dimension) in PARAMETERS {
@@ -175,14 +186,9 @@ fn dimensions(manifest: &Manifest, case: Option<&Case>) -> BTreeMap<String, Stri
     }
     let types = parameter("type_k").zip(parameter("type_v"));
     add("kv", types.map(|(k, v)| if k == v { k } else { format!("{k}:{v}") }));
-    match &manifest.cell {
-        Some(Cell::Benchmark(BenchmarkCell { model, backend, kv, .. })) => {
-            add("model", Some(model.clone()));
-            add("backend", Some(backend.clone()));
-            add("kv", Some(kv.clone()));
-        }
-        Some(Cell::Eval(EvalCell { model, .. })) => add("model", Some(model.clone())),
-        None => {}
+    if let Some(Cell::Benchmark(BenchmarkCell { backend, kv, .. })) = &manifest.cell {
+        add("backend", Some(backend.clone()));
+        add("kv", Some(kv.clone()));
     }
     dimensions
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::models::Names;
 use super::{Change, Run, cells};
 use crate::analyze::verdict::{is_set, is_setting};
 
@@ -10,9 +11,9 @@ const LIMIT: &str = "halo_power_limit_watts";
 
 /// What differs. A name that is unknown on all sides but one is shown too.
 /// What defines the sides (`by`) is among it.
-pub(super) fn between(sides: &[Vec<&Run>], by: &[String]) -> Vec<Change> {
+pub(super) fn between(sides: &[Vec<&Run>], by: &[String], names_of_models: &Names) -> Vec<Change> {
     let sides: Vec<BTreeMap<String, BTreeSet<String>>> =
-        sides.iter().map(|runs| described(runs, by)).collect();
+        sides.iter().map(|runs| described(runs, by, names_of_models)).collect();
     let names: BTreeSet<&String> = sides.iter().flat_map(BTreeMap::keys).collect();
     let of_side = |side: &BTreeMap<String, BTreeSet<String>>, name: &String| -> Vec<String> {
         side.get(name).into_iter().flatten().cloned().collect()
@@ -26,10 +27,11 @@ pub(super) fn between(sides: &[Vec<&Run>], by: &[String]) -> Vec<Change> {
         .collect()
 }
 
-fn described(runs: &[&Run], by: &[String]) -> BTreeMap<String, BTreeSet<String>> {
+fn described(runs: &[&Run], by: &[String], names: &Names) -> BTreeMap<String, BTreeSet<String>> {
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for run in runs {
-        let defining = by.iter().filter_map(|name| Some((name.clone(), cells::value(run, name)?)));
+        let defining =
+            by.iter().filter_map(|name| Some((name.clone(), cells::value(run, name, names)?)));
         for (name, value) in facts(run).into_iter().chain(defining) {
             all.entry(name).or_default().insert(value);
         }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Run;
+use super::cells::MODEL;
+use super::models::{self, Names};
 use crate::analyze::verdict::{CLEAN, POWER_CAPPED, UNKNOWN};
 use crate::run::manifest::{Flag, Manifest};
 
@@ -13,12 +15,12 @@ const MACHINE: [&str; 3] = ["host.cpu", "host.board", "memory.size"];
 const WATT: f64 = 1.0;
 
 /// Doubts about all sides together, one sentence each. `by` are the dimensions that are compared.
-pub(super) fn of(sides: &[Vec<&Run>], by: &[String]) -> Vec<String> {
+pub(super) fn of(sides: &[Vec<&Run>], by: &[String], names: &Names) -> Vec<String> {
     let mut doubts = verdicts(sides);
     doubts.extend(twice(sides));
     doubts.extend(machines(sides));
-    if !by.iter().any(|dimension| dimension == "model") {
-        doubts.extend(model_files(sides));
+    if !by.iter().any(|dimension| dimension == MODEL) {
+        doubts.extend(models::differing(sides, names));
     }
     doubts
 }
@@ -96,19 +98,4 @@ fn machines(sides: &[Vec<&Run>]) -> Option<String> {
         let values: Vec<String> = known.into_iter().collect();
         (values.len() > 1).then(|| format!("several machines: {name} is {}", values.join(" and ")))
     })
-}
-
-/// Models of the same name whose files differ.
-fn model_files(sides: &[Vec<&Run>]) -> Vec<String> {
-    let mut files: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-    for model in sides.iter().flatten().flat_map(|run| &run.manifest.models) {
-        files.entry(&model.name).or_default().extend(model.bytes);
-    }
-    let differing = files.into_iter().filter(|(_, sizes)| sizes.len() > 1);
-    differing
-        .map(|(name, sizes)| {
-            let bytes: Vec<String> = sizes.iter().map(u64::to_string).collect();
-            format!("the files of {name} differ: {} bytes", bytes.join(" and "))
-        })
-        .collect()
 }

@@ -3,11 +3,13 @@
 //! Whether a score differs has nothing to do with how fast the machine was, so doubts about speed do
 //! not count here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::cells::MODEL;
 use super::difference::SIGNIFICANCE;
+use super::models::Names;
 use super::{CONFIDENCE, Judgement, Run};
 use crate::analyze::stats::{difference_of_pairs, difference_of_shares, holm, mcnemar};
 use crate::run::{EvalSample, Score};
@@ -17,6 +19,9 @@ use crate::run::{EvalSample, Score};
 pub struct ScoreRow {
     /// The eval.
     pub task: String,
+    /// The model, where sides have several that are not what is compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// As `pass@1`.
     pub metric: String,
     /// What each side scored, in its newest run of the task; none where it has none.
@@ -85,19 +90,34 @@ pub(super) fn is_of_score(scores: &[Score], task: &str, metric: &str) -> bool {
     })
 }
 
-/// Every score that two sides have at least, in the order of the first.
-pub(super) fn of(sides: &[Vec<&Run>], remarks: &mut Vec<String>) -> Vec<ScoreRow> {
-    let mut order: Vec<(String, String)> = Vec::new();
-    for score in sides.iter().flatten().flat_map(|run| &run.manifest.scores) {
-        let key = (score.task.clone(), score.metric.clone());
-        if !order.contains(&key) {
-            order.push(key);
+/// Every score that two sides have at least, in the order of the first. Scores of several models are
+/// told apart, but where the sides are models (`by`).
+pub(super) fn of<'a>(
+    sides: &[Vec<&'a Run>],
+    by: &[String],
+    names: &Names,
+    remarks: &mut Vec<String>,
+) -> Vec<ScoreRow> {
+    let models: BTreeSet<Option<String>> =
+        sides.iter().flatten().map(|run| names.of_run(&run.manifest)).collect();
+    let has_several = models.len() > 1 && !by.iter().any(|dimension| dimension == MODEL);
+    let model_of = |run: &Run| names.of_run(&run.manifest).filter(|_| has_several);
+    let mut order: Vec<(String, Option<String>, String)> = Vec::new();
+    for run in sides.iter().flatten() {
+        for score in &run.manifest.scores {
+            let key = (score.task.clone(), model_of(run), score.metric.clone());
+            if !order.contains(&key) {
+                order.push(key);
+            }
         }
     }
     let mut rows: Vec<ScoreRow> = Vec::new();
-    for (task, metric) in order {
+    for (task, model, metric) in order {
+        let of_model = |runs: &Vec<&'a Run>| -> Vec<&'a Run> {
+            runs.iter().copied().filter(|run| model_of(run) == model).collect()
+        };
         let found: Vec<Option<(&Run, &Score)>> =
-            sides.iter().map(|runs| newest(runs, &task, &metric, remarks)).collect();
+            sides.iter().map(|runs| newest(&of_model(runs), &task, &metric, remarks)).collect();
         if found.iter().flatten().count() < 2 {
             continue;
         }
@@ -108,6 +128,7 @@ pub(super) fn of(sides: &[Vec<&Run>], remarks: &mut Vec<String>) -> Vec<ScoreRow
         rows.push(ScoreRow {
             scores: found.iter().map(|found| found.as_ref().map(side_score)).collect(),
             task,
+            model,
             metric,
             differences,
         });

@@ -17,7 +17,7 @@ use halo::plan::files::Files;
 use halo::plan::memory::Memory;
 use halo::plan::{Refusal, backend};
 use halo::process::foreground;
-use halo::record::{FAULT, RecordError};
+use halo::record::{FAULT, RecordError, model};
 use halo::report;
 use halo::report::backends::ListedBackend;
 use halo::report::models::ListedModel;
@@ -126,12 +126,12 @@ pub(super) fn show(
 
 /// Shows which models are there.
 pub(super) fn models(asked: &ShownModels, output: Output) -> anyhow::Result<ExitCode> {
-    let catalog = Catalog::load(asked.catalog.as_deref());
+    let files = Files::find(&asked.directories);
+    let catalog = Catalog::load(asked.catalog.as_deref()).map(|catalog| catalog.with_files(&files));
     let entries = match catalog.and_then(|c| c.select(&asked.models, &asked.categories)) {
         Ok(entries) => entries,
         Err(refusals) => return Ok(refuse_all(&refusals)),
     };
-    let files = Files::find(&asked.directories);
     for problem in &files.problems {
         tell(problem);
     }
@@ -140,7 +140,10 @@ pub(super) fn models(asked: &ShownModels, output: Output) -> anyhow::Result<Exit
     let mut listed = Vec::new();
     for entry in entries {
         let place = files.place(&entry);
-        listed.push(ListedModel::new(entry, place, &memory, directory));
+        let mut model = ListedModel::new(entry, place, &memory, directory);
+        let header = model.path.as_deref().map(model::metadata);
+        model.describe(&header.and_then(Result::ok).unwrap_or_default());
+        listed.push(model);
     }
     if let Some(most) = asked.max_size {
         listed.retain(|model| model.gigabytes().is_none_or(|size| size <= most));

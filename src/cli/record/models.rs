@@ -11,7 +11,7 @@ use crate::plan::catalog::Category;
 /// Which models are shown.
 #[derive(Debug, Args)]
 pub(super) struct Models {
-    /// Parts of names, or files [default: all]
+    /// Parts of names, patterns as '*q4*', or files [default: all]
     #[arg(value_name = "MODEL")]
     pub(super) names: Vec<String>,
     /// Models of these categories

@@ -42,7 +42,7 @@ fn tokens() -> RangedU64ValueParser<u32> {
 #[command(next_help_heading = "Campaign")]
 #[group(id = "campaign", multiple = true, conflicts_with = "resume")]
 pub(super) struct Sweep {
-    /// Models: parts of names, or files [default: all that are there]
+    /// Models: parts of names, patterns as '*q4*', or files [default: all that are there]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     models: Option<Vec<String>>,
     /// Models of these categories

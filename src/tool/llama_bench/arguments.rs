@@ -1,8 +1,7 @@
 //! What a command line of llama-bench asks for.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
 
 /// A format of its output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +44,6 @@ pub(super) struct Arguments {
     pub(super) stdout: Format,
     /// What standard error gets.
     pub(super) stderr: Option<Format>,
-    /// The model files.
-    pub(super) models: Vec<PathBuf>,
     /// Whether each test is measured once, so that its deviation says nothing.
     pub(super) measures_once: bool,
     /// Whether anything is measured: not where help, the version or the devices are asked for.
@@ -66,13 +63,12 @@ fn words_of(list: &[u8]) -> Vec<String> {
 }
 
 impl Arguments {
-    /// Reads a command line as llama-bench does: the last flag of a kind counts, models add up,
-    /// and underscores in a long name are dashes.
+    /// Reads a command line as llama-bench does: the last flag of a kind counts, and
+    /// underscores in a long name are dashes.
     pub(super) fn of(argv: &[OsString], program: usize) -> Self {
         let mut found = Self {
             stdout: Format::Markdown,
             stderr: None,
-            models: Vec::new(),
             measures_once: false,
             measures: true,
             says_progress: false,
@@ -97,10 +93,6 @@ impl Arguments {
                 "-r" | "--repetitions" => found.measures_once = value() == b"1",
                 "-ctv" | "--cache-type-v" => found.value_types.extend(words_of(value())),
                 "-fa" | "--flash-attn" => found.flash_attention.extend(words_of(value())),
-                "-m" | "--model" => {
-                    let files = value().split(|byte| *byte == b',').filter(|file| !file.is_empty());
-                    found.models.extend(files.map(|file| OsString::from_vec(file.to_vec()).into()));
-                }
                 _ => {}
             }
         }

@@ -49,8 +49,7 @@ pub(super) fn run(name: &str, speeds: &[f64]) -> Run {
         name: "Qwen3".to_owned(),
         file: "/models/qwen3.gguf".to_owned(),
         bytes: Some(1000),
-        sha256: None,
-        metadata: std::collections::BTreeMap::new(),
+        ..Model::default()
     }];
     manifest.cases = vec![case("tg128", "f16")];
     let rows = speeds.iter().zip(1..).map(|(speed, repetition)| Row {
@@ -70,7 +69,7 @@ fn case(name: &str, kv: &str) -> Case {
     Case { task: "llama-bench".to_owned(), case: name.to_owned(), parameters }
 }
 
-fn named(name: &str, runs: Vec<Run>) -> Named {
+pub(super) fn named(name: &str, runs: Vec<Run>) -> Named {
     Named { name: name.to_owned(), runs }
 }
 
@@ -210,7 +209,7 @@ fn what_the_sides_differ_in_is_compared_and_not_kept_apart() {
     let with = |name: &str, kv: &str, model: &str| {
         let mut run = run(name, &FAST);
         run.manifest.cases = vec![case("tg128", kv)];
-        model.clone_into(&mut run.manifest.models[0].name);
+        run.manifest.models[0].file = format!("/models/{model}.gguf");
         run
     };
     let both =
@@ -291,7 +290,10 @@ fn no_regression_is_claimed_of_runs_that_are_no_good() {
         "verdict unknown (no temperature): 2",
     );
     is_doubted(|m| "1".clone_into(&mut m.id), "2 stands on several sides");
-    is_doubted(|m| m.models[0].bytes = Some(2000), "the files of Qwen3 differ");
+    is_doubted(
+        |m| m.models[0].bytes = Some(2000),
+        "the files of qwen3 differ: 1000 and 2000 bytes",
+    );
     let mut one = run("1", &FAST);
     let mut other = run("2", &slower(0.05));
     for (run, cpu) in [(&mut one, "AI MAX+ 395"), (&mut other, "AI MAX 385")] {

@@ -197,10 +197,14 @@ fn a_filter_is_literal_and_finds_a_part_of_the_name_in_any_case() {
     assert_eq!(found(&["QWEN3.5-35B"]).len(), 3);
     assert_eq!(found(&["Qwen3.5-4B", "qwen3.5-4b-q4"]), ["qwen3.5-4b-q4"]);
     assert_eq!(found(&["glm", "qwen2.5"]), ["glm-4.7-flash-q6", "qwen2.5-0.5b-q8"]);
-    for literal in ["qwen3?5", "qwen.*", "^qwen", "gemma|glm", "*", ".*", "[a-z]", "\\w"] {
+    for literal in ["qwen3?5", "qwen.*", "^qwen", "gemma|glm", ".*", "[a-z]", "\\w"] {
         let refusals = select(&[literal], &[]).unwrap_err();
         assert_says(&refusals, &["model \"", "is no file"]);
     }
+    // But for patterns of shells, which are those of a whole name.
+    assert_eq!(found(&["*"]).len(), 20);
+    assert_eq!(found(&["GLM*", "qwen2?5-*"]), ["glm-4.7-flash-q6", "qwen2.5-0.5b-q8"]);
+    assert_eq!(found(&["*-UD-Q6_K_XL.gguf"]).len(), 3, "of the file, too");
 }
 
 #[test]
@@ -243,7 +247,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn whatever_is_found_has_the_text_in_its_name(text in "[a-zA-Z0-9.*-]{0,6}") {
+    fn whatever_is_found_has_the_text_in_its_name(text in "[a-zA-Z0-9.-]{0,6}") {
         let catalog = shipped();
         let has = |entry: &&Entry| entry.name.contains(&text.to_lowercase());
         let expected: Vec<Entry> = catalog.entries().iter().filter(has).cloned().collect();
