@@ -79,7 +79,8 @@ pub trait Tool: Sync {
         None
     }
 
-    /// The models that the command line names.
+    /// The models that the command line names, where it does so in its own way: programs that share
+    /// llama.cpp's arguments need not say it.
     fn models(&self, _argv: &[OsString]) -> Vec<NamedModel> {
         Vec::new()
     }

@@ -71,7 +71,10 @@ pub fn of_program(
     variable: impl Fn(&str) -> Option<OsString>,
 ) -> Vec<NamedModel> {
     let Some((program, name)) = super::program(argv) else { return Vec::new() };
-    if name != "llama" && !name.starts_with("llama-") {
+    // llama-bench has arguments of its own and reads no variables; llama-benchy is no part of it.
+    let is_bench = name.starts_with("llama-bench")
+        || argv.get(program + 1).is_some_and(|word| name == "llama" && word == "bench");
+    if is_bench || name != "llama" && !name.starts_with("llama-") {
         return Vec::new();
     }
     let given = read(&argv[program + 1..]);
@@ -230,10 +233,19 @@ mod tests {
             ("llama-server --models-preset my.ini", reference("models of my.ini")),
             ("env A=b taskset -c 1 llama-cli -m a.gguf -p hello", file("a.gguf")),
             ("llama serve -hf org/X", reference("org/X")),
+            ("llama-batched-bench -hf org/X:Q4_0 -npp 8", reference("org/X:Q4_0")),
+            ("llama batched-bench -m a.gguf", file("a.gguf")),
         ] {
             assert_eq!(of_program(&argv(line), |_| None), [expected], "{line}");
         }
-        for line in ["llama-server --spec-default", "python -m a.gguf", "true", "llama-server"] {
+        for line in [
+            "llama-server --spec-default",
+            "python -m a.gguf",
+            "llama-benchy --model Qwen/Qwen3-8B",
+            "llama bench -m a.gguf",
+            "true",
+            "llama-server",
+        ] {
             assert_eq!(of_program(&argv(line), |_| None), [], "{line}");
         }
     }

@@ -31,10 +31,11 @@ pub(super) fn directory_name(request: &Request, prepared: &Prepared, started: Ti
 /// The models that the command names, whether or not halo reads what it prints.
 fn named(prepared: &Prepared) -> Vec<NamedModel> {
     let argv = &prepared.plan.argv;
-    match prepared.tool {
-        Some(tool) => tool.models(argv),
-        None => command_line::model::of_program(argv, |name| collect::variable(argv, name)),
+    let models = prepared.tool.map(|tool| tool.models(argv)).unwrap_or_default();
+    if models.is_empty() {
+        return command_line::model::of_program(argv, |name| collect::variable(argv, name));
     }
+    models
 }
 
 /// A text as a part of a file name that needs no quotes.

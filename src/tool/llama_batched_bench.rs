@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
@@ -66,10 +65,6 @@ impl Tool for LlamaBatchedBench {
         is_named(name, BATCHED).then_some(program)
     }
 
-    fn models(&self, argv: &[OsString]) -> Vec<PathBuf> {
-        model(argv)
-    }
-
     fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError> {
         parse(BATCHED, outputs)
     }
@@ -85,10 +80,6 @@ impl Tool for LlamaSweepBench {
         is_named(name, SWEEP).then_some(program)
     }
 
-    fn models(&self, argv: &[OsString]) -> Vec<PathBuf> {
-        model(argv)
-    }
-
     fn parse(&self, outputs: &Outputs<'_>) -> Result<Parsed, ParseError> {
         parse(SWEEP, outputs)
     }
@@ -97,10 +88,6 @@ impl Tool for LlamaSweepBench {
 /// Several builds beside each other are told apart so: llama-batched-bench-vulkan.
 fn is_named(name: &str, tool: &str) -> bool {
     name.strip_prefix(tool).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-}
-
-fn model(argv: &[OsString]) -> Vec<PathBuf> {
-    words::value(argv, &["-m", "--model"]).map(PathBuf::from).into_iter().collect()
 }
 
 /// One test: a prompt for each of `pl` sequences, and tokens generated for all of them together.
