@@ -13,10 +13,12 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use clap_complete::Shell;
 
 use crate::config::{Config, Format, Level, Llama};
+use crate::near;
 use crate::source::SOURCES;
 
 #[cfg(feature = "record")]
 pub mod record;
+pub mod variables;
 
 /// What the user asks of `halo-exporter`.
 #[derive(Debug)]
@@ -33,6 +35,20 @@ pub enum Request {
     Capture(Config, PathBuf),
     /// Print a text for standard output: help, version, completions.
     Print(String),
+}
+
+impl Request {
+    /// The configuration, where one is asked for.
+    pub fn config(&self) -> Option<&Config> {
+        match self {
+            Self::Serve(config)
+            | Self::Once(config)
+            | Self::CheckConfig(config)
+            | Self::Doctor(config)
+            | Self::Capture(config, _) => Some(config),
+            Self::Print(_) => None,
+        }
+    }
 }
 
 /// A command line, variable or configuration that cannot be used. Its text is one line.
@@ -71,7 +87,8 @@ struct Flags {
     #[arg(long = "path.rootfs", value_name = "DIR", env = "HALO_PATH_ROOTFS")]
     #[arg(help_heading = "Files of the machine")]
     rootfs: Option<PathBuf>,
-    /// File of `ryzenadj -i` output that a helper writes as root [default: /run/halo/ryzenadj.txt]
+    /// File of `ryzenadj -i` output that a helper writes as root, below --path.rootfs
+    /// [default: /run/halo/ryzenadj.txt]
     #[arg(long = "power.ryzenadj-file", value_name = "FILE", env = "HALO_POWER_RYZENADJ_FILE")]
     #[arg(help_heading = "Power limits")]
     ryzenadj_file: Option<PathBuf>,
@@ -79,7 +96,8 @@ struct Flags {
     #[arg(long = "power.ryzenadj-command", value_name = "PROGRAM")]
     #[arg(env = "HALO_POWER_RYZENADJ_COMMAND", help_heading = "Power limits")]
     ryzenadj_command: Option<PathBuf>,
-    /// Directory of halo-record's archive, whose newest runs are shown [default: /var/lib/halo]
+    /// Directory of halo-record's archive, whose newest runs are shown, wherever --path.rootfs is
+    /// [default: /var/lib/halo below --path.rootfs]
     #[arg(long, value_name = "DIR", env = "HALO_ARCHIVE", help_heading = "Recorded runs")]
     archive: Option<PathBuf>,
     /// Runs that are shown, the newest, at most 1000 [default: 50]
@@ -172,13 +190,14 @@ a flag comes before a variable, a variable before the file.",
 ///
 /// Whatever cannot be used, before anything is started.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, UsageError> {
-    let matches = match command().try_get_matches_from(arguments) {
+    let command = command();
+    let matches = match command.clone().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) if !error.use_stderr() => return Ok(Request::Print(error.to_string())),
-        Err(error) => return Err(UsageError(one_line(&error))),
+        Err(error) => return Err(UsageError(one_line(&error, &command))),
     };
-    let mut flags =
-        Flags::from_arg_matches(&matches).map_err(|error| UsageError(one_line(&error)))?;
+    let mut flags = Flags::from_arg_matches(&matches)
+        .map_err(|error| UsageError(one_line(&error, &command)))?;
     let mode = std::mem::take(&mut flags.mode);
     if let Some(shell) = mode.completions {
         return Ok(Request::Print(completions(shell)));
@@ -213,7 +232,7 @@ fn merged(mut config: Config, flags: Flags, matches: &ArgMatches) -> Result<Conf
     set(&mut config.path.rootfs, flags.rootfs);
     set(&mut config.power.ryzenadj_file, flags.ryzenadj_file);
     set(&mut config.power.ryzenadj_command, flags.ryzenadj_command.map(Some));
-    set(&mut config.archive, flags.archive);
+    set(&mut config.archive, flags.archive.map(Some));
     set(&mut config.runs.newest, flags.newest);
     set(&mut config.log.level, flags.log_level);
     set(&mut config.log.format, flags.log_format);
@@ -289,8 +308,8 @@ fn validate(config: &Config) -> Result<(), UsageError> {
             program.display()
         )));
     }
-    if !config.archive.is_absolute() {
-        let archive = config.archive.display();
+    if let Some(archive) = config.archive.as_deref().filter(|archive| !archive.is_absolute()) {
+        let archive = archive.display();
         return Err(UsageError(format!("--archive {archive}: expected a path from the root")));
     }
     if config.runs.newest > 1000 {
@@ -396,22 +415,36 @@ fn completions(shell: Shell) -> String {
     String::from_utf8_lossy(&script).into_owned()
 }
 
-/// Clap's explanation without its paragraphs: what is wrong, what was expected, what to do.
-fn one_line(error: &clap::Error) -> String {
+/// Clap's explanation without its paragraphs: what is wrong, what was expected, what to do. The
+/// flags that may have been meant are those of the command.
+fn one_line(error: &clap::Error, command: &Command) -> String {
     let text = error.to_string();
     let text = text.trim_start_matches("error: ");
     // What the user typed may have line breaks itself.
     let end = ["\n\n", "\n  ["].iter().filter_map(|mark| text.find(mark)).min();
     let mut line = text[..end.unwrap_or(text.len())].trim().replace('\n', " ");
     for kind in [ContextKind::ValidValue, ContextKind::SuggestedArg, ContextKind::SuggestedValue] {
-        let values = match error.get(kind) {
-            Some(ContextValue::String(value)) => value.clone(),
-            Some(ContextValue::Strings(values)) => values.join(", "),
+        let mut values = match error.get(kind) {
+            Some(ContextValue::String(value)) => vec![value.clone()],
+            Some(ContextValue::Strings(values)) => values.clone(),
             _ => continue,
         };
-        let lead = if kind == ContextKind::ValidValue { "expected" } else { "did you mean" };
+        if let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidArg)
+            && kind == ContextKind::SuggestedArg
+        {
+            // Clap names one alone, and two may be as near.
+            let known = command.get_arguments().filter_map(|flag| flag.get_long());
+            let known = known.map(|flag| format!("--{flag}"));
+            values.extend(known.filter(|flag| near::is_one_slip(typed, flag)));
+            values.sort_unstable();
+            values.dedup();
+        }
+        let (lead, between) = match kind {
+            ContextKind::ValidValue => ("expected", ", "),
+            _ => ("did you mean", " or "),
+        };
         if !values.is_empty() {
-            line = format!("{line}; {lead} {values}");
+            line = format!("{line}; {lead} {}", values.join(between));
         }
     }
     if error.kind() == ErrorKind::UnknownArgument || !line.contains(';') {

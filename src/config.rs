@@ -15,8 +15,9 @@ use crate::run::Thresholds;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The archive of `halo-record` whose newest runs are shown.
-    pub archive: PathBuf,
+    /// The archive of `halo-record` whose newest runs are shown: as it is named; none for that of
+    /// the machine, below `path.rootfs`.
+    pub archive: Option<PathBuf>,
     /// The HTTP server.
     pub web: Web,
     /// Where the kernel's files are.
@@ -40,7 +41,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            archive: "/var/lib/halo".into(),
+            archive: None,
             web: Web::default(),
             path: Paths::default(),
             collector: BTreeMap::new(),

@@ -11,7 +11,6 @@ pub mod files;
 pub mod kv;
 pub mod matrix;
 pub mod memory;
-pub(crate) mod near;
 pub mod order;
 mod own_file;
 pub mod sweep;

@@ -30,6 +30,7 @@ use crate::tool::{self, Phase, Tool};
 
 mod close;
 mod collect;
+mod executable;
 mod fit;
 mod gpus;
 mod guard;
@@ -48,14 +49,15 @@ pub mod secret;
 mod server;
 mod worth;
 
+pub use executable::find_program;
 use gpus::Gpus;
 use guard::{Guard, Limits};
 use inhibit::Inhibition;
 use journal::Journal;
 pub use opening::plain;
 use preflight::Prepared;
-pub use preflight::find_program;
 use sampling::Sampling;
+use server::PROVIDER_KEY_VARIABLE;
 use server::Work;
 pub use server::{KEY_VARIABLE, key_of};
 
@@ -67,6 +69,9 @@ pub const ID_VARIABLE: &str = "HALO_RUN_ID";
 
 /// The variable in which a command finds the directory of its run.
 pub const DIRECTORY_VARIABLE: &str = "HALO_RUN_DIR";
+
+/// The variables of halo that are no flags: those above, and the one that tools find a key in.
+pub const VARIABLES: [&str; 3] = [ID_VARIABLE, DIRECTORY_VARIABLE, PROVIDER_KEY_VARIABLE];
 
 /// The variable with which Python writes at once.
 const UNBUFFERED: &str = "PYTHONUNBUFFERED";
@@ -431,6 +436,7 @@ impl Recording {
             },
         };
         let mut asked_to_end = None;
+        self.sampling.now();
         self.manifest.command.started = Some(Timestamp::now());
         let journal = Arc::clone(&self.journal);
         let (guard, watcher) = (self.guard.clone(), self.watcher.clone());
@@ -456,6 +462,7 @@ impl Recording {
         };
         let ended = foreground::run(task, signals, started, tell)?;
         self.remember_end(&ended, asked_to_end);
+        self.sampling.now();
         let was_ended = ended.signal.is_some() || close::was_cut_short(&self.manifest);
         let id = &self.manifest.id;
         let left = if was_ended && container::recognize(&self.argv).is_some() {

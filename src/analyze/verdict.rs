@@ -71,6 +71,14 @@ impl Look<'_> {
         Window { from: 0, to: last.max(self.command.to) + 1 }
     }
 
+    /// When what was read tells of the command: there is a sample right before it and right after
+    /// it, and one that is shorter than the interval has none beside these.
+    fn around(&self) -> Window {
+        #[expect(clippy::cast_possible_truncation, reason = "a second in nanoseconds")]
+        let edge = (samples::SHORT * 1e9) as i64;
+        Window { from: self.command.from - edge, to: self.command.to + edge }
+    }
+
     /// The command and its phases, in words, and when they were.
     fn spans(&self) -> impl Iterator<Item = (&str, &[Window])> {
         let command = ("the command", std::slice::from_ref(&self.command));

@@ -23,8 +23,12 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     let request = match cli::parse(std::env::args_os()) {
         Ok(request) => request,
-        Err(error) => return refuse(&error),
+        Err(error) => {
+            warn(None);
+            return refuse(&error);
+        }
     };
+    warn(request.config());
     let result = match request {
         Request::Print(text) => print(&text),
         Request::CheckConfig(config) => check(&config),
@@ -53,6 +57,11 @@ fn main() -> ExitCode {
 fn refuse(error: &dyn std::fmt::Display) -> ExitCode {
     tell(&error.to_string());
     ExitCode::from(USAGE)
+}
+
+/// Says which variables have no effect.
+fn warn(config: Option<&Config>) {
+    cli::variables::unknown(config).iter().for_each(|complaint| tell(complaint));
 }
 
 fn tell(message: &str) {

@@ -350,6 +350,20 @@ pub enum Asked {
     Print(String),
 }
 
+impl Asked {
+    /// The configuration of the machine, where one is looked at.
+    pub fn config(&self) -> Option<&Config> {
+        match self {
+            Self::Record(request) => Some(&request.config),
+            Self::Campaign(new) => Some(&new.config),
+            Self::Models(models, _) => Some(&models.config),
+            Self::Check(checked, _) => Some(&checked.config),
+            Self::Interleave(interleaved) => Some(&interleaved.asked.config),
+            _ => None,
+        }
+    }
+}
+
 /// Which models are shown.
 #[derive(Debug)]
 pub struct ShownModels {
@@ -454,10 +468,15 @@ pub fn command() -> clap::Command {
 ///
 /// Whatever cannot be used, before anything is started.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, UsageError> {
-    let line = match Line::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let line = match Line::try_parse_from(&arguments) {
         Ok(line) => line,
         Err(error) if !error.use_stderr() => return Ok(Asked::Print(error.to_string())),
-        Err(error) => return Err(UsageError(one_line(&error))),
+        Err(error) => {
+            let command = command();
+            let subcommand = arguments.iter().find_map(|word| command.find_subcommand(word));
+            return Err(UsageError(one_line(&error, subcommand.unwrap_or(&command))));
+        }
     };
     if let Subcommands::Completions { shell } = line.command {
         return Ok(Asked::Print(completions(shell)));
@@ -530,6 +549,7 @@ fn benchmark(
     archive: Archive,
 ) -> Result<Asked, UsageError> {
     if let Some(campaign) = resume.resume {
+        command.refuse_with("--resume")?;
         let is_retrying = resume.retry_failed;
         return Ok(Asked::Resume { archive, campaign, is_retrying });
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Refusal, near, own_file};
+use super::{Refusal, own_file};
 
 pub mod capabilities;
 mod command;
@@ -138,7 +138,7 @@ pub fn choose(backends: &[Backend], names: &[String]) -> Result<Vec<Backend>, Ve
             Some(backend) if chosen.contains(backend) => {}
             Some(backend) => chosen.push(backend.clone()),
             None => {
-                let near = near::near(name, known());
+                let near = crate::near::near(name, known());
                 let meant =
                     near.first().map_or(String::new(), |name| format!("did you mean {name}? "));
                 refusals.push(Refusal(format!(

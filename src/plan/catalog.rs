@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, Files};
-use super::{Refusal, near, own_file};
+use super::{Refusal, own_file};
 use crate::record::model;
 
 const KIND: own_file::Kind = own_file::Kind {
@@ -267,8 +267,8 @@ impl Catalog {
                 entry.file.file_name().map(|name| name.to_string_lossy().into_owned())
             };
             let is_meant = |entry: &&Entry| {
-                near::matches(text, &entry.name)
-                    || file(entry).is_some_and(|name| near::matches(text, &name))
+                crate::near::matches(text, &entry.name)
+                    || file(entry).is_some_and(|name| crate::near::matches(text, &name))
             };
             return self.entries.iter().filter(is_meant).collect();
         }
@@ -279,7 +279,7 @@ impl Catalog {
     }
 
     fn unknown(&self, text: &str) -> Refusal {
-        let near = near::near(text, self.entries.iter().map(|entry| entry.name.as_str()));
+        let near = crate::near::near(text, self.entries.iter().map(|entry| entry.name.as_str()));
         let near = match near.as_slice() {
             [] => String::new(),
             near => format!("; near are {}", near.join(", ")),

@@ -6,7 +6,6 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf, absolute};
 
 use super::catalog::Entry;
-use super::near;
 use crate::config::Config;
 use crate::record::model;
 use crate::run::model::HUB;
@@ -130,8 +129,9 @@ impl Files {
         };
         let whole = absolute(pattern).unwrap_or_else(|_| pattern.into());
         let found = Self::find(&[absolute(&base).unwrap_or(base)]).found;
-        let is_meant =
-            |path: &PathBuf| near::matches(&whole.to_string_lossy(), &path.to_string_lossy());
+        let is_meant = |path: &PathBuf| {
+            crate::near::matches(&whole.to_string_lossy(), &path.to_string_lossy())
+        };
         let firsts = found
             .into_iter()
             .filter(is_meant)

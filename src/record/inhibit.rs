@@ -11,7 +11,7 @@ impl Inhibition {
     /// program that it runs ends, and `cat` ends when halo does, however that comes about.
     /// Nothing is given where there is no systemd-inhibit.
     pub(super) fn begin(run: &str) -> Option<Self> {
-        let program = super::preflight::find_program("systemd-inhibit")?;
+        let program = super::find_program("systemd-inhibit")?;
         let why = format!("--why=recording {run}");
         let arguments = ["--what=sleep:idle", "--who=halo-record", &why, "--mode=block", "cat"];
         Companion::start(&program, &arguments).ok().map(Self)

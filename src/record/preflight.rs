@@ -1,12 +1,9 @@
 //! Everything that can be refused is refused here, before anything runs.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
 use std::time::Duration;
 
-use rustix::fs::{Access, access};
-
+use super::executable::{self, find_program};
 use super::{Refusal, Request, server};
 use crate::command_line::container::{self, Client};
 use crate::process::Program;
@@ -30,12 +27,7 @@ pub(super) fn check(request: &Request) -> Result<Prepared, Refusal> {
             "no command; put it behind --, as `-- llama-bench -m model.gguf`".into(),
         ));
     };
-    if find_program(program).is_none() {
-        return Err(Refusal(format!(
-            "{}: no such program; check the name or give its whole path",
-            program.display()
-        )));
-    }
+    executable::check(program).map_err(|fault| Refusal(fault.to_string()))?;
     if let Some((tool, _)) = tool::recognize(&request.argv)
         && let Some(contradiction) = tool.contradiction(&request.argv)
     {
@@ -84,15 +76,4 @@ fn help_of(argv: &[OsString]) -> Option<String> {
     arguments.push("--help");
     let output = Program::new(&path, &arguments, HELP_DEADLINE).run().ok()?;
     output.status.success().then(|| output.stdout + &output.stderr)
-}
-
-/// Where a program is, as the system would find it.
-pub fn find_program(name: impl AsRef<OsStr>) -> Option<PathBuf> {
-    let name = name.as_ref();
-    let is_program = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
-    if name.as_bytes().contains(&b'/') {
-        return Some(PathBuf::from(name)).filter(|path| is_program(path));
-    }
-    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| is_program(path))
 }

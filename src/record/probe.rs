@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::preflight::find_program;
+use super::find_program;
 use super::{Request, secret};
 use crate::command_line::container::{self, Client};
 use crate::config::Config;

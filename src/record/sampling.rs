@@ -18,9 +18,16 @@ use crate::source::Source;
 /// A thread that samples until it is stopped.
 #[derive(Debug)]
 pub(super) struct Sampling {
-    stop: Sender<()>,
+    /// Asks for a sample at once; closed to end.
+    ask: Sender<Asked>,
     thread: JoinHandle<()>,
 }
+
+/// Who asked for a sample, and waits until this is closed.
+type Asked = Sender<()>;
+
+/// Longer than a sample takes that is still waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 impl Sampling {
     /// Begins to sample.
@@ -30,29 +37,47 @@ impl Sampling {
         interval: Duration,
         see: impl Fn(&Snapshot) + Send + 'static,
     ) -> io::Result<Self> {
-        let (stop, stopped) = mpsc::channel();
+        let (ask, asked) = mpsc::channel::<Asked>();
         let thread = thread::Builder::new().name("sampling".to_owned()).spawn(move || {
             let mut series = Series::new(Box::new(see));
             let mut schedule = Schedule::begin(interval);
             loop {
                 let due = schedule.due;
                 let wait = due.saturating_duration_since(Instant::now());
-                if stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
-                    // One sample more, so that the last moment is known too.
-                    series.sample(&sampler, &journal, Timing::default());
-                    return;
-                }
+                let waiting = match asked.recv_timeout(wait) {
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Ok(waiting) => {
+                        schedule = Schedule::begin(interval);
+                        Some(waiting)
+                    }
+                    Err(RecvTimeoutError::Disconnected) => {
+                        // One sample more, so that the last moment is known too.
+                        series.sample(&sampler, &journal, Timing::default());
+                        return;
+                    }
+                };
                 // Where the journal takes nothing any more, who sees the samples may still have to
                 // end the command.
                 series.sample(&sampler, &journal, schedule.begin_tick());
+                drop(waiting);
             }
         })?;
-        Ok(Self { stop, thread })
+        Ok(Self { ask, thread })
+    }
+
+    /// Takes a sample now, from which on the schedule begins anew: a command that is shorter than
+    /// the interval has one before it and one after it.
+    pub(super) fn now(&self) {
+        let (waiting, taken) = mpsc::channel();
+        if self.ask.send(waiting).is_ok() {
+            // Closed is taken; what hangs is not waited for.
+            let _ = taken.recv_timeout(LONGEST_WAIT);
+        }
     }
 
     /// Takes a last sample and ends.
     pub(super) fn finish(self) {
-        drop(self.stop);
+        drop(self.ask);
         // A panic there is a bug of halo's, and the run is archived all the same.
         let _ = self.thread.join();
     }

@@ -36,9 +36,11 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// The variable that has a server's key, as the client library of `OpenAI` knows it.
 pub const KEY_VARIABLE: &str = "OPENAI_API_KEY";
 
-/// The variables in which tools look for it: the second is that of the provider `halo` of inspect-ai
-/// in `configs/evals.toml`.
-const KEY_VARIABLES: [&str; 2] = [KEY_VARIABLE, "HALO_API_KEY"];
+/// The variable in which the provider `halo` of inspect-ai in `configs/evals.toml` looks for it.
+pub(super) const PROVIDER_KEY_VARIABLE: &str = "HALO_API_KEY";
+
+/// The variables in which tools look for it.
+const KEY_VARIABLES: [&str; 2] = [KEY_VARIABLE, PROVIDER_KEY_VARIABLE];
 
 /// What stands for a key where a server wants none: clients insist on one.
 const NO_KEY: &str = "none";

@@ -1,6 +1,7 @@
 //! The archive of `halo-record`: the newest runs, read from their manifests.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -105,9 +106,17 @@ pub static SOURCE: Source = Source {
     open,
 };
 
+/// Where an installed package puts the archive of a machine.
+const OF_THE_MACHINE: &str = "/var/lib/halo";
+
 fn open(config: &Config) -> Vec<Box<dyn Reader>> {
+    let (archive, root) = match &config.archive {
+        Some(named) => (named.to_string_lossy().into_owned(), Some(Arc::new(Root::live()))),
+        None => (OF_THE_MACHINE.to_owned(), None),
+    };
     vec![Box::new(Runs {
-        archive: config.archive.to_string_lossy().into_owned(),
+        archive,
+        root,
         newest: config.runs.newest,
         names: None,
         known: HashMap::new(),
@@ -118,6 +127,8 @@ fn open(config: &Config) -> Vec<Box<dyn Reader>> {
 /// its last change is looked at again.
 struct Runs {
     archive: String,
+    /// Where the archive is looked for; none for where the machine is.
+    root: Option<Arc<Root>>,
     newest: usize,
     names: Option<(Stamp, Vec<String>)>,
     known: HashMap<String, (Stamp, Known)>,
@@ -131,7 +142,9 @@ struct Known {
 }
 
 impl Reader for Runs {
-    fn read(&mut self, root: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
+    fn read(&mut self, machine: &Root, samples: &mut Samples) -> Result<Presence, ReadError> {
+        let own = self.root.clone();
+        let root = own.as_deref().unwrap_or(machine);
         absent_or(root.stamp(&self.archive), |stamp| {
             self.list(root, stamp)?;
             let names = self.names.as_ref().map_or(&[][..], |(_, names)| names);

@@ -99,6 +99,58 @@ fn flags_come_before_variables_and_variables_before_the_file() {
 }
 
 #[test]
+fn variables_that_nobody_reads_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("halo.toml");
+    let server = "[[llama]]\nurl = \"http://127.0.0.1:1\"\napi_key_variable = \"HALO_MY_KEY\"\n";
+    fs::write(&file, server).unwrap();
+    let output = command()
+        .args(["--check-config", "--config.file"])
+        .arg(&file)
+        .env("HALO_MY_KEY", "secret")
+        .env("HALO_WEB_LISTEN_ADRESS", "127.0.0.1:1")
+        .env("HALO_COLLECTOR_TUNNING", "false")
+        .env("HALO_RUN_DIR", "x")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert_eq!(
+        said.lines().collect::<Vec<_>>(),
+        [
+            "halo-exporter: HALO_COLLECTOR_TUNNING: no such variable, ignored; \
+             did you mean HALO_COLLECTOR_TUNING?",
+            "halo-exporter: HALO_WEB_LISTEN_ADRESS: no such variable, ignored; \
+             did you mean HALO_WEB_LISTEN_ADDRESS?",
+        ]
+    );
+}
+
+/// The archive is where it is named, as `halo-record` takes the same flag and variable; only that
+/// of a whole machine is looked for below its root.
+#[test]
+fn a_named_archive_is_where_it_is_named() {
+    let archive = fixtures().join("hosts/strix-halo-desktop-128g/root/var/lib/halo");
+    let runs = |host: &str, variable: Option<&str>, flags: &[&str]| {
+        let mut program = command();
+        program.args(host_flags(host)).arg("--once").args(flags);
+        program.envs(variable.map(|value| ("HALO_ARCHIVE", value)));
+        let output = program.output().unwrap();
+        String::from_utf8(output.stdout).unwrap().matches("\nhalo_run_info{").count()
+    };
+    let all = runs("strix-halo-desktop-128g", None, &[]);
+    assert!(all > 0);
+    let named = archive.to_str().unwrap();
+    assert_eq!(runs("no-gpu", None, &["--archive", named]), all);
+    assert_eq!(runs("no-gpu", Some(named), &[]), all);
+    assert_eq!(runs("no-gpu", None, &[]), 0);
+    assert_eq!(runs("strix-halo-desktop-128g", None, &["--archive", "/nowhere"]), 0);
+    let empty = tempfile::tempdir().unwrap();
+    let below = empty.path().to_str().unwrap();
+    assert_eq!(runs("strix-halo-desktop-128g", Some(below), &[]), 0);
+}
+
+#[test]
 fn once_prints_the_golden_exposition_without_the_process() {
     for host in directories("hosts") {
         let output = command().args(host_flags(name(&host))).arg("--once").output().unwrap();

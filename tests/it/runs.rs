@@ -22,15 +22,16 @@ struct Archive {
 
 impl Archive {
     fn new(newest: usize) -> Self {
-        let mut config = Config { archive: "/archive".into(), ..Config::default() };
-        config.runs.newest = newest;
         let directory = tempfile::tempdir().unwrap();
-        fs::create_dir_all(directory.path().join("root/archive")).unwrap();
+        let archive = directory.path().join("archive");
+        fs::create_dir(&archive).unwrap();
+        let mut config = Config { archive: Some(archive), ..Config::default() };
+        config.runs.newest = newest;
         Self { directory, reader: (runs::SOURCE.open)(&config).remove(0) }
     }
 
     fn run(&self, name: &str) -> std::path::PathBuf {
-        self.directory.path().join("root/archive").join(name)
+        self.directory.path().join("archive").join(name)
     }
 
     fn write(&self, name: &str, manifest: &str) {

@@ -145,6 +145,6 @@ fn has_socket_power(look: &Look<'_>) -> Result<bool, Unreadable> {
     let all = look.telemetry.series(POWER.def())?;
     Ok(all.iter().any(|series| {
         series.labels.get(1).is_some_and(|domain| domain == "socket")
-            && range(&series.points, look.command).is_some()
+            && range(&series.points, look.around()).is_some()
     }))
 }

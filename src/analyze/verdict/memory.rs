@@ -9,7 +9,7 @@ use crate::source::pressure::STALLED;
 
 pub(super) fn look(look: &Look<'_>, findings: &mut Findings) -> Result<(), Unreadable> {
     let available = look.telemetry.series(AVAILABLE.def())?;
-    let is_known = available.iter().any(|one| range(&one.points, look.command).is_some());
+    let is_known = available.iter().any(|one| range(&one.points, look.around()).is_some());
     if !is_known && look.needs(Evidence::Memory) {
         findings.missing("nothing about memory");
     }

@@ -15,7 +15,7 @@ use crate::source::rapl::ENERGY;
 const GAP_INTERVALS: f64 = 2.5;
 
 /// Seconds between two samples that are never a gap: filtered readings tell of them.
-const SHORT: f64 = 1.0;
+pub(super) const SHORT: f64 = 1.0;
 
 pub(super) fn look(look: &Look<'_>, findings: &mut Findings) -> Result<(), Unreadable> {
     coverage(look, findings);

@@ -8,7 +8,7 @@ use crate::source::shared::TEMPERATURE;
 
 pub(super) fn look(look: &Look<'_>, findings: &mut Findings) -> Result<(), Unreadable> {
     let temperatures = look.telemetry.series(TEMPERATURE.def())?;
-    let is_known = temperatures.iter().any(|one| range(&one.points, look.command).is_some());
+    let is_known = temperatures.iter().any(|one| range(&one.points, look.around()).is_some());
     if !is_known && look.needs(Evidence::Temperature) {
         findings.missing("no temperature of the processor");
     }

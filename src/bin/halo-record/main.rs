@@ -29,7 +29,12 @@ mod report;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    match cli::parse(std::env::args_os()) {
+    let asked = cli::parse(std::env::args_os());
+    let config = asked.as_ref().ok().and_then(Asked::config);
+    for complaint in halo::cli::variables::unknown(config) {
+        tell(&complaint);
+    }
+    match asked {
         Err(error) => refuse(&error, USAGE),
         Ok(Asked::Print(text)) => finish(print(&text)),
         Ok(Asked::Record(request)) => record(&request),

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::super::UsageError;
 use crate::analyze::compare::gate::{Condition, KNOWN};
-use crate::plan::near::near;
+use crate::near::near;
 
 pub(super) const HELP: &str = "\
 Each side is a run, a campaign, a tag, or filters by tag, model, tool and campaign:

@@ -83,6 +83,7 @@ pub(super) fn asked(
     archive: Archive,
 ) -> Result<Asked, UsageError> {
     if let Some(campaign) = resume.resume {
+        command.refuse_with("--resume")?;
         return Ok(Asked::Resume { archive, campaign, is_retrying: resume.retry_failed });
     }
     if resume.retry_failed {

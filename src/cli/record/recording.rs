@@ -59,8 +59,23 @@ pub(super) struct Machine {
 #[derive(Debug, Args)]
 pub(super) struct Command {
     /// The command and its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    // No values with hyphens: a flag before the command that nobody knows is a mistake, and what
+    // comes after the command is the command's.
+    #[arg(trailing_var_arg = true, value_name = "COMMAND")]
     pub(super) argv: Vec<OsString>,
+}
+
+impl Command {
+    /// Refuses a command beside a flag that has nothing to run it for.
+    pub(super) fn refuse_with(&self, flag: &str) -> Result<(), UsageError> {
+        match self.argv.first() {
+            None => Ok(()),
+            Some(word) => Err(UsageError(format!(
+                "{flag} and a command, {}: the campaign has its commands; leave one of them away",
+                word.display()
+            ))),
+        }
+    }
 }
 
 impl Machine {

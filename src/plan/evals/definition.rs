@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::plan::{Refusal, near, own_file};
+use crate::near::near;
+use crate::plan::{Refusal, own_file};
 use crate::record::secret;
 use crate::tool::{self, TOOLS};
 
@@ -115,7 +116,7 @@ pub fn of_suite(evals: &[Eval], suite: &str) -> Result<Vec<Eval>, Refusal> {
             known.push(name);
         }
     }
-    let near = near::near(suite, known.iter().copied());
+    let near = near(suite, known.iter().copied());
     let meant = near.first().map_or(String::new(), |name| format!("did you mean {name}? "));
     Err(Refusal(format!("suite {suite:?}: no such suite; {meant}there are {}", known.join(", "))))
 }

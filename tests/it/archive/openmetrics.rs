@@ -234,7 +234,7 @@ fn what_is_known_of_a_run_is_repeated_while_it_lasts() {
 fn a_run_is_described_as_the_exporter_describes_it() {
     let archive = Archive::new();
     archive.record(&["--tag", "kv=q4_0", "--tag", "name=before"], &["true"]);
-    let config = Config { archive: archive.path().to_owned(), ..Config::default() };
+    let config = Config { archive: Some(archive.path().to_owned()), ..Config::default() };
     let mut live = Samples::default();
     (runs::SOURCE.open)(&config).remove(0).read(&Root::live(), &mut live).unwrap();
     let live: BTreeSet<String> = live.values().iter().map(ToString::to_string).collect();

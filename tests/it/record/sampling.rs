@@ -8,14 +8,15 @@ use halo::run::journal::{Line, Tick};
 
 use super::{Archive, manifest};
 
-/// The series and ticks of a run's journal while it lasts: it is copied by its own command.
-fn journal(flags: &[&str], seconds: &str) -> (Vec<(String, Vec<String>)>, Vec<Tick>) {
+/// The series and ticks of a run's journal while it lasts: it is copied by its own command. With
+/// the ticks before the command comes their number.
+fn journal(flags: &[&str], seconds: &str) -> (Vec<(String, Vec<String>)>, Vec<Tick>, usize) {
     let archive = Archive::new();
     let copy = archive.path().join("copy");
     let script = format!("sleep {seconds}; cp $HALO_RUN_DIR/journal.jsonl {}", copy.display());
     assert!(archive.record(flags, &["sh", "-c", &script]).status.success());
     let mut reader = Reader::new(fs::File::open(&copy).unwrap());
-    let (mut series, mut ticks) = (Vec::new(), Vec::new());
+    let (mut series, mut ticks, mut before) = (Vec::new(), Vec::new(), 0);
     while let Some(line) = reader.next_line().unwrap() {
         match line {
             Line::Series(new) => {
@@ -23,15 +24,16 @@ fn journal(flags: &[&str], seconds: &str) -> (Vec<(String, Vec<String>)>, Vec<Ti
                 series.extend(new.series);
             }
             Line::Tick(tick) => ticks.push(tick),
+            Line::Mark(mark) if mark.name == "command started" => before = ticks.len(),
             Line::Header(_) | Line::Mark(_) => {}
         }
     }
-    (series, ticks)
+    (series, ticks, before)
 }
 
 #[test]
 fn every_source_keeps_its_own_pace() {
-    let (series, ticks) = journal(&[], "1");
+    let (series, ticks, _) = journal(&[], "1");
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for tick in &ticks {
         assert_eq!(tick.series.len(), tick.values.len());
@@ -57,7 +59,9 @@ fn every_source_keeps_its_own_pace() {
 
 #[test]
 fn the_schedule_is_absolute() {
-    let (_, ticks) = journal(&["--interval", "50ms"], "0.7");
+    let (_, ticks, before) = journal(&["--interval", "50ms"], "0.7");
+    // The sample that was taken for the command begins its schedule.
+    let ticks = &ticks[before - 1..];
     let interval = 50_000_000;
     let due = |tick: &Tick| tick.at.monotonic - i64::try_from(tick.late).unwrap();
     let first = due(&ticks[0]);
@@ -68,6 +72,38 @@ fn the_schedule_is_absolute() {
         // Reading the clock twice takes time; lateness that added up would be far beyond.
         assert!(drift.abs() < 2_000_000, "tick {number} drifted by {drift} ns");
     }
+}
+
+/// Whatever the interval and however short the command: there is a sample before and after it.
+#[test]
+fn a_command_shorter_than_a_sample_is_judged_by_those_around_it() {
+    for flags in [
+        &["--interval", "250ms"][..],
+        &["--interval", "1m"],
+        &["--interval", "20ms"],
+        &["--interval", "10s", "--lead", "100ms"],
+    ] {
+        let archive = Archive::new();
+        assert!(archive.record(flags, &["true"]).status.success());
+        let about = manifest(&archive.only_run());
+        let verdict = about.verdict.unwrap();
+        assert_eq!(verdict.missing, [""; 0], "{flags:?}");
+        // It is too short for sensors all the same.
+        assert!(verdict.reasons.iter().any(|flag| flag.reason == "too-short"), "{verdict:?}");
+        assert!(about.sampling.unwrap().ticks >= 3);
+    }
+}
+
+/// What the machine does not have stays missing.
+#[test]
+fn a_machine_without_sensors_is_still_not_known() {
+    let archive = Archive::new();
+    let mut program = archive.program(&["run", "--lead", "0"]);
+    program.args(crate::program::host_flags("no-gpu")).args(["--", "true"]);
+    assert!(program.output().unwrap().status.success());
+    let verdict = manifest(&archive.only_run()).verdict.unwrap();
+    assert!(!verdict.missing.is_empty(), "{verdict:?}");
+    assert_eq!(verdict.label, "unknown");
 }
 
 #[test]

@@ -115,11 +115,14 @@ fn a_command_that_never_ran_is_told_from_one_that_was_cut_short() {
     let about = manifest(&archive.only_run());
     assert_eq!((about.state, about.command.started), (State::Cancelled, None));
 
-    // A file that may be executed and cannot be.
+    // A file that may be executed and cannot be: nobody looks at the interpreter of an interpreter.
     let (archive, directory) = (Archive::new(), tempfile::tempdir().unwrap());
     let program = directory.path().join("program");
     write_program(&program, "");
-    std::fs::write(&program, "#!/no/such/interpreter\n").unwrap();
+    let interpreter = directory.path().join("interpreter");
+    write_program(&interpreter, "");
+    std::fs::write(&interpreter, "#!/no/such/interpreter\n").unwrap();
+    std::fs::write(&program, format!("#!{}\n", interpreter.display())).unwrap();
     let output = archive.record(&[], &[program.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(125));
     let about = manifest(&archive.only_run());

@@ -22,6 +22,20 @@ pub(crate) fn near<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Vec<
     scored.into_iter().map(|(_, name)| name).collect()
 }
 
+/// Whether one letter more, less or otherwise, or two that changed places, make one text of the
+/// other.
+pub(crate) fn is_one_slip(one: &str, other: &str) -> bool {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    let same = one.iter().zip(&other).take_while(|(a, b)| a == b).count();
+    let (one, other) = (&one[same..], &other[same..]);
+    let same = one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
+    match (&one[..one.len() - same], &other[..other.len() - same]) {
+        ([_], [] | [_]) | ([], [_]) => true,
+        ([a, b], [c, d]) => a == d && b == c,
+        _ => false,
+    }
+}
+
 /// How many letters have to be changed, added or taken away to make a piece of the name from the
 /// text: the edit distance of Levenshtein, where the piece may begin and end anywhere (Sellers).
 fn distance(text: &[char], name: &[char]) -> usize {
@@ -41,7 +55,8 @@ fn distance(text: &[char], name: &[char]) -> usize {
 
 /// Whether a pattern matches a whole text, whatever its case: `*` stands for any characters and `?` for
 /// one, and neither for a slash.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
+#[cfg(feature = "record")]
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let lower = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
     let (pattern, text) = (lower(pattern), lower(text));
     // For each place in the text, whether the pattern so far matches what stands before it.
@@ -80,6 +95,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "record")]
     fn a_pattern_matches_a_whole_text() {
         for (pattern, text) in [
             ("qwen*", "Qwen3-8B"),
@@ -93,6 +109,16 @@ mod tests {
             [("qwen", "qwen3"), ("*.gguf", "m/x.gguf"), ("a?c", "ac"), ("", "a"), ("*a", "ab")]
         {
             assert!(!matches(pattern, text), "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn one_slip_is_told_from_two() {
+        for (one, other) in [("tga", "tag"), ("tga", "tg"), ("tg", "tga"), ("tag", "teg")] {
+            assert!(is_one_slip(one, other), "{one} {other}");
+        }
+        for (one, other) in [("tag", "tag"), ("tgas", "tag"), ("abc", "cba"), ("", "ab")] {
+            assert!(!is_one_slip(one, other), "{one} {other}");
         }
     }
 
