@@ -151,11 +151,11 @@ pub fn command() -> Command {
         .long_about(None)
         .after_help(
             "Examples:
-  halo-exporter                                    serve http://127.0.0.1:10395/metrics
-  halo-exporter --once --no-collector.tuning       print one exposition
-  halo-exporter --doctor                           say what is missing on this machine
+  halo-exporter                               serve 127.0.0.1:10395/metrics
+  halo-exporter --once --no-collector.tuning  print one exposition
+  halo-exporter --doctor                      say what this machine lacks
 
-A flag --a.b-c is also the variable HALO_A_B_C and the key b_c of [a] in the configuration file;
+A flag --a.b-c is also the variable HALO_A_B_C and the key b_c of [a] in the configuration file; \
 a flag comes before a variable, a variable before the file.",
         )
         .max_term_width(100);

@@ -12,7 +12,7 @@ use crate::root::Root;
 use crate::run::Thresholds;
 
 /// Everything that can be configured.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Default, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The archive of `halo-record` whose newest runs are shown: as it is named; none for that of
@@ -36,23 +36,6 @@ pub struct Config {
     pub verdict: Thresholds,
     /// What is logged.
     pub log: Log,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            archive: None,
-            web: Web::default(),
-            path: Paths::default(),
-            collector: BTreeMap::new(),
-            power: Power::default(),
-            runs: Runs::default(),
-            llama: Vec::new(),
-            models: Models::default(),
-            verdict: Thresholds::default(),
-            log: Log::default(),
-        }
-    }
 }
 
 /// The HTTP server.

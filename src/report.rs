@@ -12,5 +12,6 @@ pub mod models;
 pub mod page;
 pub mod pareto;
 pub mod record;
+pub mod screen;
 pub mod sparkline;
 pub mod terminal;

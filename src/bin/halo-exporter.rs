@@ -61,7 +61,9 @@ fn refuse(error: &dyn std::fmt::Display) -> ExitCode {
 
 /// Says which variables have no effect.
 fn warn(config: Option<&Config>) {
-    cli::variables::unknown(config).iter().for_each(|complaint| tell(complaint));
+    for complaint in cli::variables::unknown(config) {
+        tell(&complaint);
+    }
 }
 
 fn tell(message: &str) {

@@ -8,7 +8,6 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use jiff::Timestamp;
 
 use super::{UsageError, one_line};
 use crate::archive::export::Export;
@@ -19,11 +18,12 @@ use crate::plan::catalog::Category;
 use crate::plan::files::directories;
 use crate::record::Request;
 use crate::run::campaign;
-use crate::run::manifest::{Kind, State, Tags};
+use crate::run::manifest::{Kind, Tags};
 
 mod comparing;
 mod evaluating;
 mod exporting;
+mod filtering;
 mod fitness;
 mod interleaving;
 mod logging;
@@ -37,6 +37,7 @@ use comparing::Compare;
 pub use comparing::{Compared, refuse_unknown};
 use evaluating::Suite;
 pub use exporting::Format;
+use filtering::FilterFlags;
 use fitness::Check;
 use interleaving::Interleave;
 pub use interleaving::Interleaved;
@@ -53,9 +54,9 @@ Examples:
   halo-record import results.jsonl --tag before
   halo-record import data/benchmarks/*/
 
-A file may hold several tables or documents, in several formats and with other text around them. Each
-file is a run, and each folder of the toolkit a campaign with a run for each log; a log that failed is
-a run that failed, with its reason. A file is imported once. What it does not say, as the machine and
+A file may hold several tables or documents, in several formats and with other text around them. Each \
+file is a run, and each folder of the toolkit a campaign with a run for each log; a log that failed is \
+a run that failed, with its reason. A file is imported once. What it does not say, as the machine and \
 the command line, stays unknown.";
 
 const BUNDLE_HELP: &str = "\
@@ -63,7 +64,7 @@ Examples:
   halo-record bundle latest
   halo-record verify 20261124T035512.123Z-llama-bench-qwen3.tar.zst
 
-Names of hosts and users, paths but for their last part, keys, addresses and identifiers are replaced
+Names of hosts and users, paths but for their last part, keys, addresses and identifiers are replaced \
 in the manifest, the tables and the output. Tags, notes and what your programs print may tell more:
 look at it before you give it away.";
 
@@ -76,17 +77,17 @@ const BENCHMARK_USAGE: &str = "halo-record benchmark [OPTIONS] -- COMMAND [ARGUM
 #[command(name = "halo-record", version = env!("HALO_VERSION"), max_term_width = 100)]
 #[command(args_override_self = true)]
 #[command(after_help = "Examples:
-  halo-record benchmark --tag post-opt --tag kv=q4_0 -- llama-bench -m model.gguf -r 5
+  halo-record benchmark --tag post-opt -- llama-bench -m model.gguf -r 5
   halo-record eval --suite quick       score, time and energy of a model
   halo-record run -- ./any-command     record any command
   halo-record list --tag kv=q4_0       what was recorded
-  halo-record show latest              results, machine and files of the last run
+  halo-record show latest              results and machine of the last run
 
-The archive is the directory that --archive or HALO_ARCHIVE names, else /var/lib/halo where it may
-be written to, else ~/.local/state/halo. Its files are JSON and Parquet: docs/archive.md shows how
+The archive is the directory that --archive or HALO_ARCHIVE names, else /var/lib/halo where it may \
+be written to, else ~/.local/state/halo. Its files are JSON and Parquet: docs/archive.md shows how \
 DuckDB, Polars and pandas read them.
 
-Exit codes of benchmark, eval and run: the command's own; 1 where it said 0 and its output says that it
+Exit codes of benchmark, eval and run: the command's own; 1 where it said 0 and its output says that it \
 failed; 2 for what is refused before anything runs; 125 where halo itself failed.")]
 struct Line {
     /// Directory of the archive
@@ -293,31 +294,6 @@ struct Run {
     run: String,
 }
 
-#[derive(Debug, Args)]
-struct FilterFlags {
-    /// Runs with this tag; may be given several times
-    #[arg(long = "tag", value_name = "NAME|KEY=VALUE", value_parser = values::tag)]
-    tags: Vec<(String, Option<String>)>,
-    /// Runs of models with this in their name
-    #[arg(long, value_name = "TEXT")]
-    model: Option<String>,
-    /// Runs of this tool
-    #[arg(long)]
-    tool: Option<String>,
-    /// Runs of this campaign
-    #[arg(long)]
-    campaign: Option<String>,
-    /// Runs in this state
-    #[arg(long, value_parser = values::state)]
-    state: Option<State>,
-    /// Runs since a date, a time, or as long ago as 2d or 3h
-    #[arg(long, value_name = "TIME", value_parser = values::time)]
-    since: Option<Timestamp>,
-    /// Runs until then
-    #[arg(long, value_name = "TIME", value_parser = values::time)]
-    until: Option<Timestamp>,
-}
-
 /// What the user asks of `halo-record`.
 #[derive(Debug)]
 pub enum Asked {
@@ -456,6 +432,9 @@ pub enum Output {
     /// For programs.
     Json,
 }
+
+/// Variables that are read or set without a flag.
+pub(super) const VARIABLES: [&str; 3] = crate::record::VARIABLES;
 
 /// The command line as clap knows it.
 pub fn command() -> clap::Command {
@@ -597,20 +576,6 @@ pub fn config_of(recording: &campaign::Recording) -> Result<Config, UsageError> 
 
 fn output(json: bool) -> Output {
     if json { Output::Json } else { Output::Text }
-}
-
-impl From<FilterFlags> for Filter {
-    fn from(flags: FilterFlags) -> Self {
-        Self {
-            tags: flags.tags,
-            model: flags.model,
-            tool: flags.tool,
-            campaign: flags.campaign,
-            state: flags.state,
-            since: flags.since,
-            until: flags.until,
-        }
-    }
 }
 
 fn completions(shell: Shell) -> String {

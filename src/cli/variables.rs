@@ -12,6 +12,9 @@ const PREFIX: &str = "HALO_";
 /// Variables of the tests of halo itself.
 const OF_TESTS: &str = "HALO_TEST_";
 
+/// What the build of halo gives to its tests and to `cargo run`, and images name their version by.
+const OF_BUILDS: [&str; 2] = ["HALO_REVISION", "HALO_VERSION"];
+
 /// One line for each variable of this process that begins as those of halo do and is none of them.
 ///
 /// Both programs know the variables of each other: one file of an environment may serve both.
@@ -23,7 +26,7 @@ pub fn unknown(config: Option<&Config>) -> Vec<String> {
     known.extend(keys.filter_map(|llama| llama.api_key_variable.clone()));
     let mut unknown: Vec<String> = names
         .filter(|name| name.starts_with(PREFIX) && !name.starts_with(OF_TESTS))
-        .filter(|name| !known.contains(name))
+        .filter(|name| !OF_BUILDS.contains(&name.as_str()) && !known.contains(name))
         .collect();
     unknown.sort_unstable();
     unknown.iter().map(|name| complaint(name, &known)).collect()
@@ -46,7 +49,7 @@ fn known() -> BTreeSet<String> {
     #[cfg(feature = "record")]
     {
         collect(&super::record::command(), &mut names);
-        names.extend(crate::record::VARIABLES.map(str::to_owned));
+        names.extend(super::record::VARIABLES.map(str::to_owned));
     }
     names
 }

@@ -3,12 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use super::evals;
 use super::terminal::{align_right, mean_and_deviation, plain_table, trimmed};
+use super::{evals, screen};
+use crate::analyze::verdict::UNKNOWN;
 use crate::campaign::status::{CellStatus, Outcome};
+use crate::quantity::number;
 use crate::run::campaign::PlannedCell;
-use crate::run::manifest::Summary;
-use crate::run::{BenchmarkCell, Campaign, Cell};
+use crate::run::manifest::{Energy, Summary};
+use crate::run::{BenchmarkCell, Campaign, Cell, Manifest};
+
+/// The columns of what came out: what was measured, how fast, with what energy, what it is worth.
+const COLUMNS: [&str; 14] = [
+    "model", "backend", "KV", "batch", "ubatch", "test", "t/s", "±", "n", "W", "J", "J/token",
+    "verdict", "run",
+];
+
+/// Those of which a narrow terminal has no room, the first to go first.
+const OPTIONAL: [&str; 6] = ["n", "J/token", "run", "J", "±", "W"];
 
 /// How a speed is called in the archive.
 const SPEED: &str = "tokens_per_second";
@@ -70,52 +81,43 @@ pub fn summary(campaign: &Campaign, cells: &[CellStatus<'_>]) -> String {
     if campaign.endpoint.is_some() {
         return text + &evals::summary(campaign, cells);
     }
-    let mut table =
-        plain_table(&["model", "backend", "KV", "batch", "ubatch", "test", "t/s", "±", "n", "run"]);
+    let mut table = plain_table(&COLUMNS);
     let names = Names::of(cells.iter().map(|status| status.planned));
     for (cell, statuses) in without_rounds(cells) {
         let model = statuses.first().map(|status| names.name(status.planned)).unwrap_or_default();
         let number_of =
             |value: Option<u32>| value.map_or_else(String::new, |value| value.to_string());
-        let mut row = |test: String, figures: [String; 3], run: String| {
-            let [speed, deviation, count] = figures;
-            table.add_row([
-                model.clone(),
-                cell.backend.clone(),
-                cell.kv.clone(),
-                number_of(cell.batch),
-                number_of(cell.ubatch),
-                test,
-                speed,
-                deviation,
-                count,
-                run,
-            ]);
+        let mut row = |test: String, figures: [String; 6], verdict: String, run: String| {
+            let conditions = [model.clone(), cell.backend.clone(), cell.kv.clone()];
+            let batches = [number_of(cell.batch), number_of(cell.ubatch), test];
+            let row = conditions.into_iter().chain(batches).chain(figures);
+            table.add_row(row.chain([verdict, run]));
         };
         for (case, figures) in cases(&statuses) {
-            let runs: Vec<&str> = figures.iter().map(|(run, _)| *run).collect();
-            let run = match runs[..] {
-                [run] => run.to_owned(),
-                _ => format!("{} runs", runs.len()),
+            let run = match figures[..] {
+                [Measured { run, .. }] => run.to_owned(),
+                _ => format!("{} runs", figures.len()),
             };
-            row(case, pooled(&figures), run);
+            let [speed, deviation, count] = pooled(&figures);
+            let [watts, joules, per_token] = consumed(&case, &figures);
+            let numbers = [speed, deviation, count, watts, joules, per_token];
+            row(case, numbers, verdicts(&figures), run);
         }
         for status in statuses {
             let run = status.run.map_or(String::new(), |(run, _)| run.to_owned());
             let round =
                 status.planned.cell.round().map_or(String::new(), |r| format!(", round {r}"));
-            let none = || [String::new(), String::new(), String::new()];
-            match &status.outcome {
-                Outcome::Done => {}
-                Outcome::Failed(why) => {
-                    row(format!("{}{round}: failed: {why}", cell.test()), none(), run);
-                }
-                Outcome::Open => row(format!("{}{round}: not run", cell.test()), none(), run),
-            }
+            let what = match &status.outcome {
+                Outcome::Done => continue,
+                Outcome::Failed(why) => format!("failed: {why}"),
+                Outcome::Open => "not run".to_owned(),
+            };
+            let what = format!("{}{round}: {what}", cell.test());
+            row(what, Default::default(), String::new(), run);
         }
     }
-    align_right(&mut table, &[6, 7, 8]);
-    text + &trimmed(&table)
+    align_right(&mut table, &[6, 7, 8, 9, 10, 11]);
+    text + &screen::table(&table, &OPTIONAL)
 }
 
 /// What the models of a campaign are called: as everywhere, and with their names in the catalog where
@@ -154,34 +156,78 @@ fn without_rounds<'a, 'b>(
     groups
 }
 
+/// The speed of a test in one run.
+struct Measured<'a> {
+    run: &'a str,
+    manifest: &'a Manifest,
+    figure: &'a Summary,
+}
+
 /// The speeds of the tests of one cell, by test, with the runs that they are from.
-fn cases<'a>(statuses: &[&CellStatus<'a>]) -> Vec<(String, Vec<(&'a str, &'a Summary)>)> {
-    let mut cases: Vec<(String, Vec<(&str, &Summary)>)> = Vec::new();
+fn cases<'a>(statuses: &[&CellStatus<'a>]) -> Vec<(String, Vec<Measured<'a>>)> {
+    let mut cases: Vec<(String, Vec<Measured<'_>>)> = Vec::new();
     let done = statuses.iter().filter(|status| status.outcome == Outcome::Done);
     for (run, manifest) in done.filter_map(|status| status.run) {
         for figure in manifest.summary.iter().filter(|figure| figure.metric == SPEED) {
+            let measured = Measured { run, manifest, figure };
             match cases.iter_mut().find(|(case, _)| *case == figure.case) {
-                Some((_, figures)) => figures.push((run, figure)),
-                None => cases.push((figure.case.clone(), vec![(run, figure)])),
+                Some((_, figures)) => figures.push(measured),
+                None => cases.push((figure.case.clone(), vec![measured])),
             }
         }
     }
     cases
 }
 
+/// What the runs are worth, each label once.
+fn verdicts(figures: &[Measured<'_>]) -> String {
+    let label = |measured: &Measured<'_>| {
+        measured.manifest.verdict.as_ref().map_or(UNKNOWN, |verdict| &verdict.label).to_owned()
+    };
+    let labels: BTreeSet<String> = figures.iter().map(label).collect();
+    labels.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// Mean watts, joules and joules per token of one test, means over its runs; nothing where one of
+/// them does not know.
+fn consumed(case: &str, figures: &[Measured<'_>]) -> [String; 3] {
+    let mean = |of_run: fn(&[&Energy]) -> Option<f64>| {
+        let values = figures.iter().map(|measured| {
+            let parts = measured.manifest.energy.iter().filter(|part| part.case == case);
+            of_run(&parts.collect::<Vec<_>>())
+        });
+        let values: Vec<f64> = values.collect::<Option<_>>()?;
+        Some(values.iter().sum::<f64>() / values.len() as f64)
+    };
+    let joules = |parts: &[&Energy]| {
+        let joules: Vec<f64> = parts.iter().map(|part| part.joules).collect::<Option<_>>()?;
+        (!joules.is_empty()).then(|| joules.iter().sum())
+    };
+    // Where a test has several parts, no watts and no token are those of the whole.
+    let watts = |parts: &[&Energy]| match parts {
+        [part] => part.mean_watts,
+        _ => None,
+    };
+    let per_token = |parts: &[&Energy]| match parts {
+        [part] => part.joules_per_token,
+        _ => None,
+    };
+    [mean(watts), mean(joules), mean(per_token)].map(|value| value.map(number).unwrap_or_default())
+}
+
 /// Mean, deviation and count of the repetitions of one test over its runs. The deviation is that
 /// of one run, or between runs that have one repetition each.
-fn pooled(figures: &[(&str, &Summary)]) -> [String; 3] {
+fn pooled(figures: &[Measured<'_>]) -> [String; 3] {
     let text = |mean: f64, deviation: Option<f64>, count: Option<u32>| {
         let [mean, deviation] = mean_and_deviation(mean, deviation);
         [mean, deviation, count.map_or_else(String::new, |count| count.to_string())]
     };
-    if let [(_, figure)] = figures {
+    if let [Measured { figure, .. }] = figures {
         return text(figure.mean, figure.standard_deviation, figure.repetitions);
     }
     let count = figures.len() as f64;
-    let mean = figures.iter().map(|(_, figure)| figure.mean).sum::<f64>() / count;
-    let squares: f64 = figures.iter().map(|(_, figure)| (figure.mean - mean).powi(2)).sum();
+    let mean = figures.iter().map(|one| one.figure.mean).sum::<f64>() / count;
+    let squares: f64 = figures.iter().map(|one| (one.figure.mean - mean).powi(2)).sum();
     text(mean, Some((squares / (count - 1.0)).sqrt()), u32::try_from(figures.len()).ok())
 }
 
@@ -206,6 +252,8 @@ pub fn json(campaign: &Campaign, cells: &[CellStatus<'_>]) -> serde_json::Value 
             if let Some((run, manifest)) = status.run {
                 value.insert("run", run.into());
                 value.insert("summary", serde_json::json!(manifest.summary));
+                value.insert("verdict", serde_json::json!(manifest.verdict));
+                value.insert("energy", serde_json::json!(manifest.energy));
                 if !manifest.scores.is_empty() {
                     value.insert("scores", serde_json::json!(manifest.scores));
                 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::evals;
 use super::pareto::{self, Pareto};
+use super::screen;
 use super::terminal::{align_right, plain_table, trimmed};
 use crate::analyze::compare::gate::{Finding, Outcome};
 use crate::analyze::compare::{
@@ -37,6 +38,7 @@ pub fn text(comparison: &Comparison) -> String {
             let _ = writeln!(text, "{what}: {line}");
         }
     }
+    let mut text = screen::wrapped(&text, 3);
     if !comparison.scores.is_empty() {
         text.push('\n');
         text.push_str(&scores(comparison));
@@ -81,7 +83,7 @@ pub fn findings(findings: &[Finding]) -> String {
         };
         let _ = writeln!(text, "{word}: {}", finding.why);
     }
-    text
+    screen::wrapped(&text, 2)
 }
 
 /// A, B, C and so on, and numbers where letters end.

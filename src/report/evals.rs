@@ -1,9 +1,11 @@
 //! Evals as text for a terminal.
 
+use super::screen;
 use super::terminal::{align_right, plain_table, trimmed};
 use crate::analyze::compare::CONFIDENCE;
 use crate::analyze::consumption::TASK;
 use crate::analyze::stats;
+use crate::analyze::verdict::UNKNOWN;
 use crate::campaign::status::{CellStatus, Outcome};
 use crate::quantity::number;
 use crate::run::manifest::Energy;
@@ -12,6 +14,9 @@ use crate::run::{Campaign, Cell, Completion, Manifest, Score};
 /// The columns of a table of scores.
 pub(super) const SCORES: [&str; 9] =
     ["task", "metric", "score", "95 % interval", "solved", "of", "s", "J", "J/solved"];
+
+/// Columns of a suite of which a narrow terminal has no room, the first to go first.
+const OPTIONAL: [&str; 8] = ["of", "solved", "s", "J/solved", "run", "W", "95 % interval", "J"];
 
 /// A score with the time and the energy of its task, in these columns.
 pub(super) fn score_row(manifest: &Manifest, score: &Score) -> Vec<String> {
@@ -103,16 +108,21 @@ fn of_whom(campaign: &Campaign) -> String {
 
 /// What came out of a suite: a line for each score, with its time and energy.
 pub(super) fn summary(campaign: &Campaign, cells: &[CellStatus<'_>]) -> String {
-    let columns: Vec<&str> = ["eval"].into_iter().chain(SCORES).chain(["run"]).collect();
+    let columns: Vec<&str> =
+        ["eval"].into_iter().chain(SCORES).chain(["W", "verdict", "run"]).collect();
     let mut table = plain_table(&columns);
     for status in cells {
         let Cell::Eval(cell) = &status.planned.cell else { continue };
         let run = status.run.map_or("", |(run, _)| run);
+        let verdict = status.run.filter(|_| status.outcome == Outcome::Done);
+        let verdict = verdict.map_or("", |(_, manifest)| {
+            manifest.verdict.as_ref().map_or(UNKNOWN, |verdict| &verdict.label)
+        });
         let mut row = |middle: Vec<String>| {
             let mut row = vec![cell.eval.clone()];
             row.extend(middle);
-            row.resize(columns.len() - 1, String::new());
-            row.push(run.to_owned());
+            row.resize(columns.len() - 2, String::new());
+            row.extend([verdict.to_owned(), run.to_owned()]);
             table.add_row(row);
         };
         match &status.outcome {
@@ -121,11 +131,14 @@ pub(super) fn summary(campaign: &Campaign, cells: &[CellStatus<'_>]) -> String {
             Outcome::Done => {
                 let Some((_, manifest)) = status.run else { continue };
                 for score in &manifest.scores {
-                    row(score_row(manifest, score));
+                    let mut cells = score_row(manifest, score);
+                    let watts = energy_of(manifest, &score.task).and_then(|part| part.mean_watts);
+                    cells.push(watts.map(number).unwrap_or_default());
+                    row(cells);
                 }
             }
         }
     }
-    align_right(&mut table, &[3, 5, 6, 7, 8, 9]);
-    of_whom(campaign) + &trimmed(&table)
+    align_right(&mut table, &[3, 5, 6, 7, 8, 9, 10]);
+    of_whom(campaign) + &screen::table(&table, &OPTIONAL)
 }

@@ -7,11 +7,19 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::terminal::{align_right, plain_table, trimmed};
+use super::screen;
+use super::terminal::{align_right, plain_table};
 use crate::plan::catalog::Entry;
 use crate::plan::files::Place;
 use crate::plan::memory::{Bounds, Fit, GIB, MARGIN, Memory};
 use crate::{gguf, quantity};
+
+const COLUMNS: [&str; 8] =
+    ["model", "category", "quant", "state", "size", "fits", "now", "file, or how to get it"];
+
+/// Those of which a narrow terminal has no room, the first to go first: a command that is broken into
+/// lines cannot be copied.
+const OPTIONAL: [&str; 5] = [COLUMNS[7], "category", "now", "quant", "fits"];
 
 /// A model in a list.
 #[derive(Debug, Serialize)]
@@ -114,9 +122,7 @@ impl ListedModel {
 
 /// A list of models, and what their fitting was measured with.
 pub fn models(models: &[ListedModel], memory: &Memory) -> String {
-    let columns =
-        ["model", "category", "quant", "state", "size", "fits", "now", "file, or how to get it"];
-    let mut table = plain_table(&columns);
+    let mut table = plain_table(&COLUMNS);
     for model in models {
         let entry = &model.entry;
         let listed = entry.size_gb.map_or_else(String::new, |size| format!("listed {size} GB"));
@@ -132,21 +138,21 @@ pub fn models(models: &[ListedModel], memory: &Memory) -> String {
         ]);
     }
     align_right(&mut table, &[4]);
-    let mut text = trimmed(&table);
-    let _ = writeln!(
-        text,
-        "\nfits: with {:.1} GiB for context and buffers in the GPU's memory, GTT and VRAM: {}; now: in \
+    let text = screen::table(&table, &OPTIONAL);
+    let mut legend = format!(
+        "fits: with {:.1} GiB for context and buffers in the GPU's memory, GTT and VRAM: {}; now: in \
          what is free of it: {}",
         MARGIN / GIB,
         size(&memory.size),
         size(&memory.free)
     );
+    legend.push('\n');
     for (name, bounds) in [("all", &memory.size), ("free", &memory.free)] {
         if !bounds.evidence.is_empty() {
-            let _ = writeln!(text, "{name}: {}", bounds.evidence);
+            let _ = writeln!(legend, "{name}: {}", bounds.evidence);
         }
     }
-    text
+    format!("{text}\n{}", screen::wrapped(&legend, 2))
 }
 
 /// A size of which only bounds may be known.

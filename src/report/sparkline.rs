@@ -3,12 +3,13 @@
 use std::fmt::Write;
 
 use super::charts::{Chart, Line};
+use super::screen;
 use crate::quantity::number;
 
 /// The heights of a character.
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// Characters of a chart.
+/// Characters of a chart, where a terminal has room for them.
 const WIDTH: usize = 48;
 
 /// The pictures that are shown on a terminal; all are in the report.
@@ -24,23 +25,24 @@ pub fn text(charts: &[Chart]) -> String {
         let _ = writeln!(text, "{} [{}]", chart.title, chart.unit);
         for line in lines {
             let [least, mean, greatest] = line.range.map(number);
-            let blocks = blocks(line, most);
-            let _ =
-                writeln!(text, "  {:<12} {blocks}  {least} to {greatest}, mean {mean}", line.name);
+            let (name, range) =
+                (format!("  {:<12} ", line.name), format!("  {least} to {greatest}, mean {mean}"));
+            let width = screen::beside(name.chars().count() + range.chars().count(), WIDTH);
+            let _ = writeln!(text, "{name}{}{range}", blocks(line, most, width));
         }
     }
     text
 }
 
-fn blocks(line: &Line, most: f64) -> String {
+fn blocks(line: &Line, most: f64, width: usize) -> String {
     let points = || line.stretches.iter().flatten();
     let from = points().map(|point| point.0).fold(f64::MAX, f64::min);
     let to = points().map(|point| point.0).fold(f64::MIN, f64::max);
-    let mut columns = [None::<f64>; WIDTH];
+    let mut columns = vec![None::<f64>; width];
     for (seconds, value) in points() {
         let share = (seconds - from) / (to - from).max(f64::MIN_POSITIVE);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a column")]
-        let column = ((share * WIDTH as f64) as usize).min(WIDTH - 1);
+        let column = ((share * width as f64) as usize).min(width - 1);
         columns[column] = Some(columns[column].map_or(*value, |known| known.max(*value)));
     }
     let block = |value: Option<f64>| {
@@ -49,5 +51,5 @@ fn blocks(line: &Line, most: f64) -> String {
         let height = (value / most.max(f64::MIN_POSITIVE) * BLOCKS.len() as f64) as usize;
         BLOCKS[height.min(BLOCKS.len() - 1)]
     };
-    columns.map(block).iter().collect()
+    columns.into_iter().map(block).collect()
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::charts::Chart;
-use super::{evals, sparkline};
+use super::{evals, screen, sparkline};
 use crate::analyze::consumption::TASK;
 use crate::archive::filter::Listed;
 use crate::quantity::{self, number};
@@ -36,7 +36,8 @@ pub fn list(runs: &[Listed]) -> String {
             tags(&run.tags),
         ]);
     }
-    trimmed(&table)
+    // The name of a run tells the time and most of the model.
+    screen::table(&table, &["time", "tags", "model", "state"])
 }
 
 /// The scores of a run on one line, else its speeds.
@@ -323,8 +324,9 @@ pub(super) fn plain_table(columns: &[&str]) -> Table {
     table
 }
 
+/// A table as text, in the width of the terminal.
 pub(super) fn trimmed(table: &Table) -> String {
-    table.lines().flat_map(|line| [line.trim_end().to_owned(), "\n".to_owned()]).collect()
+    screen::table(table, &[])
 }
 
 fn tags(tags: &Tags) -> String {

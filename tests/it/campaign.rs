@@ -92,11 +92,13 @@ impl User {
         self.archive.json(&["show", &self.name(), "--json"])
     }
 
-    /// What a campaign came to, without times and names of runs.
+    /// What a campaign came to, without times, names of runs and what the machine did.
     pub(crate) fn matrix(&self) -> Vec<Value> {
         let cells = self.show()["cells"].as_array().unwrap().clone();
         let plain = |mut cell: Value| {
-            cell.as_object_mut().unwrap().remove("run");
+            for key in ["run", "verdict", "energy"] {
+                cell.as_object_mut().unwrap().remove(key);
+            }
             cell
         };
         cells.into_iter().map(plain).collect()

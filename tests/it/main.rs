@@ -44,6 +44,7 @@ mod record;
 mod report;
 mod rules;
 mod runs;
+mod screen;
 mod tidy;
 #[cfg(feature = "record")]
 mod tool;

@@ -7,7 +7,7 @@ pub(crate) mod interrupted;
 mod models;
 mod refusals;
 mod sampling;
-mod terminal;
+pub(crate) mod terminal;
 mod tools;
 mod wrapping;
 

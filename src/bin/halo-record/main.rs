@@ -14,7 +14,7 @@ use halo::import;
 use halo::process::foreground;
 use halo::record::{self, Exit, RecordError, Request, mark, recover};
 use halo::report::record::gather;
-use halo::report::terminal;
+use halo::report::{screen, terminal};
 use halo::run::manifest::Tags;
 use serde_json::json;
 
@@ -29,6 +29,7 @@ mod report;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    screen::fit_to_terminal();
     let asked = cli::parse(std::env::args_os());
     let config = asked.as_ref().ok().and_then(Asked::config);
     for complaint in halo::cli::variables::unknown(config) {

@@ -16,11 +16,11 @@ Each side is a run, a campaign, a tag, or filters by tag, model, tool and campai
   halo-record compare kv-sweep --by kv
   halo-record compare main branch --fail-on 'tokens_per_second < -3%'
 
-A difference is called better or worse where it is more than chance (p below 0.05 over all cells of
-its metric, or over all that --fail-on names) and the runs can be compared; ~ where it is no more
+A difference is called better or worse where it is more than chance (p below 0.05 over all cells of \
+its metric, or over all that --fail-on names) and the runs can be compared; ~ where it is no more \
 than chance. The intervals are of 95 %. docs/measuring.md says how, and how many runs find what.
 
-Exit codes: 0 fine; 1 a condition of --fail-on holds; 3 nobody can tell: too few values, or runs
+Exit codes: 0 fine; 1 a condition of --fail-on holds; 3 nobody can tell: too few values, or runs \
 that cannot be compared; 2 for what is refused; 125 where halo itself failed.";
 
 /// The flags of `halo-record compare`.

@@ -26,21 +26,21 @@ Examples:
   halo-record eval --suite quick --dry-run
   halo-record eval --suite code --endpoint http://127.0.0.1:8080/v1 --tag q8
   halo-record eval -- inspect eval task.py --model openai-api/llama/qwen3
-  halo-record eval -- lm_eval --model local-chat-completions --tasks gsm8k --model_args ...
-  halo-record compare q4 q8                  score, time and energy of the same tasks
+  halo-record eval -- lm_eval --model local-chat-completions --tasks gsm8k
+  halo-record compare q4 q8              score, time and energy of both
 
-Suites: quick (HumanEval+, IFEval), code (HumanEval+, MBPP+, BigCodeBench), tooluse (BFCL), full
-(all), and your own; configs/evals.toml says how each is run. A suite is a campaign: one run a task,
+Suites: quick (HumanEval+, IFEval), code (HumanEval+, MBPP+, BigCodeBench), tooluse (BFCL), full \
+(all), and your own; configs/evals.toml says how each is run. A suite is a campaign: one run a task, \
 in the virtual environment of --venv, each in a directory of its run.
 
-Without --endpoint halo asks a llama-server at 127.0.0.1:8080, else Ollama at 127.0.0.1:11434. A key
+Without --endpoint halo asks a llama-server at 127.0.0.1:8080, else Ollama at 127.0.0.1:11434. A key \
 is taken from OPENAI_API_KEY or --api-key-file and never archived.
 
-Scores are read from the files of inspect-ai, evalplus, bigcodebench and lm-eval, speeds from those of
+Scores are read from the files of inspect-ai, evalplus, bigcodebench and lm-eval, speeds from those of \
 llama-benchy, vllm bench, aiperf and clpeak; files of earlier runs are left out.
 
-Exit codes: the command's own, and 1 where it said 0 and its files say that it failed; of a suite 0
-where every task has its score, 1 where one failed; 2 for what is refused before anything runs, 125
+Exit codes: the command's own, and 1 where it said 0 and its files say that it failed; of a suite 0 \
+where every task has its score, 1 where one failed; 2 for what is refused before anything runs, 125 \
 where halo itself failed.";
 
 /// Which suite is run, and against what.

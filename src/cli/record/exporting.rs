@@ -15,8 +15,8 @@ Examples:
   halo-record export latest --format openmetrics --output run.txt
   promtool tsdb create-blocks-from openmetrics run.txt /var/lib/prometheus/data
 
-The series have the labels job and instance that the shipped configuration of Prometheus gives to
-those of an exporter on its own machine, so that dashboards show both alike. Where Prometheus
+The series have the labels job and instance that the shipped configuration of Prometheus gives to \
+those of an exporter on its own machine, so that dashboards show both alike. Where Prometheus \
 scrapes the exporter elsewhere, name what stands in its configuration.";
 
 /// Formats that a run can be exported to.

@@ -16,12 +16,12 @@ use crate::{interleave, tool};
 
 pub(super) const HELP: &str = "\
 Examples:
-  halo-record ab --a 'llama-bench -m m.gguf -fa 0' --b 'llama-bench -m m.gguf -fa 1'
-  halo-record ab --a './old' --b './new' --rounds 20 --precision 1% --budget 1h --cool-to 55
+  halo-record ab --a 'llama-bench -m a.gguf' --b 'llama-bench -m b.gguf'
+  halo-record ab --a ./old --b ./new --rounds 20 --precision 1% --budget 1h
 
-The commands run in turn, A B, B A, A B and so on, each as a run of its own in the archive, and the
-rounds are compared in pairs. Ten rounds find a difference of 3 % where runs vary by 1 %; where the
-rounds that you ask for are too few, it says so before it begins. A command is not given to a shell;
+The commands run in turn, A B, B A, A B and so on, each as a run of its own in the archive, and the \
+rounds are compared in pairs. Ten rounds find a difference of 3 % where runs vary by 1 %; where the \
+rounds that you ask for are too few, it says so before it begins. A command is not given to a shell; \
 say sh -c '...' where it needs one. Exit codes are those of compare.";
 
 /// The flags of `halo-record ab`.

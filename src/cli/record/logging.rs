@@ -8,10 +8,10 @@ use crate::run::change::Decision;
 
 pub(super) const HELP: &str = "\
 Examples:
-  halo-record log add --change 'THP always' --evidence tag=before tag=thp --verdict keep
+  halo-record log add --change THP --evidence tag=before tag=thp --verdict keep
   halo-record log add --change 'newer Mesa' --verdict pending
   halo-record log edit 2 --evidence tag=mesa-25 tag=mesa-26 --verdict reverted
-  halo-record log show > CHANGES.md     with the differences, filled in from the archive";
+  halo-record log show > CHANGES.md     with what the archive has measured";
 
 /// The flags of `halo-record log`.
 #[derive(Debug, Args)]

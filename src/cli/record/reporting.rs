@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 
 pub(super) const HELP: &str = "\
 Examples:
-  halo-record report latest                         a file that a browser shows
-  halo-record report before after -o change.html    two runs over each other, and their difference
-  halo-record report latest --format md             tables for an issue
+  halo-record report latest                 a file that a browser shows
+  halo-record report a b -o change.html     two runs, and their difference
+  halo-record report latest --format md     tables for an issue
 
 The runs of one campaign are compared by what it varied, within each model; name the sides to
 compare models.

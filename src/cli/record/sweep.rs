@@ -19,15 +19,15 @@ use crate::plan::order::Order;
 pub(super) const HELP: &str = "\
 Examples:
   halo-record benchmark -- llama-bench -m model.gguf -r 5
-  halo-record benchmark --models qwen3.5 --kv-types f16,q8_0,q4_0:q8_0 --tag kv-sweep --dry-run
-  halo-record benchmark --category moe --max-size 25 --backends llama-vulkan-radv,llama-rocm-7.2.1
+  halo-record benchmark --models qwen3.5 --kv-types f16,q4_0:q8_0 --dry-run
+  halo-record benchmark --category moe --max-size 25 --backends all
   halo-record benchmark --resume latest --retry-failed
 
-A campaign runs llama-bench once for each model, backend, KV type, batch and depth, one run a cell:
-the standard test (pp512, tg128) and the long-context test (a prompt of a sixteenth of the context,
+A campaign runs llama-bench once for each model, backend, KV type, batch and depth, one run a cell: \
+the standard test (pp512, tg128) and the long-context test (a prompt of a sixteenth of the context, \
 512 at least, and tg128, at depth 32768). KV types are TYPE or KEYS:VALUES; f16 adds no flags.
 
-Exit codes of a campaign: 0 where every cell has its result, 1 where one failed, 2 for what is
+Exit codes of a campaign: 0 where every cell has its result, 1 where one failed, 2 for what is \
 refused before anything runs, 125 where halo itself failed; a signal where one ended it.";
 
 /// More tokens than this has no context.

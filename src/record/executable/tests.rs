@@ -1,3 +1,5 @@
+//! Files that cannot be executed, and what is said of each.
+
 use std::fs;
 
 use super::*;

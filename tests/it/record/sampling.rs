@@ -8,9 +8,12 @@ use halo::run::journal::{Line, Tick};
 
 use super::{Archive, manifest};
 
+/// Names and labels.
+type Series = Vec<(String, Vec<String>)>;
+
 /// The series and ticks of a run's journal while it lasts: it is copied by its own command. With
 /// the ticks before the command comes their number.
-fn journal(flags: &[&str], seconds: &str) -> (Vec<(String, Vec<String>)>, Vec<Tick>, usize) {
+fn journal(flags: &[&str], seconds: &str) -> (Series, Vec<Tick>, usize) {
     let archive = Archive::new();
     let copy = archive.path().join("copy");
     let script = format!("sleep {seconds}; cp $HALO_RUN_DIR/journal.jsonl {}", copy.display());

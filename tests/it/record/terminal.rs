@@ -14,7 +14,7 @@ use pty_process::blocking::{Command, open};
 use super::{Archive, manifest, path_with, raw, wait_until, write_program};
 
 /// halo at a terminal of the test.
-struct Session {
+pub(crate) struct Session {
     child: Child,
     keyboard: File,
     screen: JoinHandle<String>,
@@ -26,8 +26,12 @@ impl Session {
     }
 
     fn of(halo: &std::process::Command) -> Self {
+        Self::as_wide_as(77, halo)
+    }
+
+    pub(crate) fn as_wide_as(columns: u16, halo: &std::process::Command) -> Self {
         let (pty, pts) = open().unwrap();
-        pty.resize(Size::new(33, 77)).unwrap();
+        pty.resize(Size::new(33, columns)).unwrap();
         // What the recording sets goes beside the terminal that this command brings.
         let mut command = Command::new(halo.get_program()).args(halo.get_args());
         for (name, value) in halo.get_envs() {
@@ -54,7 +58,7 @@ impl Session {
         self.keyboard.write_all(keys).unwrap();
     }
 
-    fn end(mut self) -> (ExitStatus, String) {
+    pub(crate) fn end(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().unwrap();
         (status, self.screen.join().unwrap())
     }
