@@ -10,7 +10,7 @@ Examples:
   halo-record report a b -o change.html     two runs, and their difference
   halo-record report latest --format md     tables for an issue
 
-The runs of one campaign are compared by what it varied, within each model; name the sides to
+The runs of one campaign are compared by what it varied, within each model; name the sides to \
 compare models.
 
 The HTML is one file without scripts and without anything from elsewhere.";
