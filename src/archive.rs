@@ -25,6 +25,7 @@ pub mod log;
 pub mod moments;
 pub mod openmetrics;
 pub mod read;
+pub mod remove;
 pub mod results;
 pub mod rewrite;
 pub mod schema;
@@ -179,36 +180,6 @@ impl Archive {
         Ok(names.into_iter().map(run).collect())
     }
 
-    /// The run that a user means: a name, the beginning of one or of an identifier, a part of a
-    /// name, or `latest`.
-    pub fn find(&self, text: &str) -> Result<RunDirectory, ArchiveError> {
-        let mut runs = self.runs()?;
-        if text == "latest" {
-            return runs.pop().ok_or_else(|| ArchiveError::at(&self.directory, "has no runs"));
-        }
-        let text = text.trim_end_matches('/').rsplit('/').next().unwrap_or(text);
-        if let Some(run) = runs.iter().position(|run| run.name() == text) {
-            return Ok(runs.swap_remove(run));
-        }
-        let mut found: Vec<RunDirectory> =
-            runs.into_iter().filter(|run| run.name().contains(text) || run.has_id(text)).collect();
-        match found.len() {
-            1 => Ok(found.remove(0)),
-            0 => Err(ArchiveError(format!(
-                "{text}: no such run in {}; `halo-record list` shows them",
-                self.directory.display()
-            ))),
-            count => {
-                let names: Vec<&str> = found.iter().take(5).map(RunDirectory::name).collect();
-                let more = if count > 5 { ", …" } else { "" };
-                Err(ArchiveError(format!(
-                    "{text}: {count} runs are called so, say which: {}{more}",
-                    names.join(", ")
-                )))
-            }
-        }
-    }
-
     /// The runs that are being recorded now.
     pub fn active(&self) -> Result<Vec<RunDirectory>, ArchiveError> {
         Ok(self.runs()?.into_iter().filter(RunDirectory::is_active).collect())
@@ -309,10 +280,6 @@ impl RunDirectory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
         }
-    }
-
-    fn has_id(&self, beginning: &str) -> bool {
-        beginning.len() >= 4 && self.manifest().is_ok_and(|run| run.id.starts_with(beginning))
     }
 }
 

@@ -58,7 +58,10 @@ pub fn write(run: &RunDirectory, file: &Path, is_forced: bool) -> Result<Bundled
     let mut redactor = redactor(&manifest);
     let staging = beside(file, ".staging");
     let refuse = |error: io::Error| ArchiveError::at(&staging, error);
-    remove(&staging).and_then(|()| fs::create_dir_all(staging.join(RAW))).map_err(refuse)?;
+    remove(&staging)
+        .and_then(|()| fs::create_dir(&staging))
+        .and_then(|()| fs::create_dir(staging.join(RAW)))
+        .map_err(refuse)?;
     let written = stage(run, &manifest, &staging, &mut redactor)
         .and_then(|(name, manifest)| pack(&staging, &name, &manifest, file));
     remove(&staging).map_err(refuse)?;

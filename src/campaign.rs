@@ -113,6 +113,7 @@ pub fn plan(new: &New, command_line: &[OsString]) -> Result<(Campaign, Vec<Strin
         recording: new.recording.clone(),
         endpoint,
         cells: matrix.cells,
+        removed: Vec::new(),
         recorder: Recorder::this(),
     };
     Ok((campaign, matrix.left_out))
@@ -208,7 +209,7 @@ fn open_cells<'a>(running: &Running<'a>) -> Result<Vec<&'a PlannedCell>, Archive
     let is_open = |cell: &CellStatus<'_>| match cell.outcome {
         Outcome::Done => false,
         Outcome::Failed(_) => running.is_retrying,
-        Outcome::Open => true,
+        Outcome::Open | Outcome::Removed => true,
     };
     let cells = running.campaign.cells.iter();
     let open = status(running.campaign, &runs).iter().map(is_open).collect::<Vec<_>>();

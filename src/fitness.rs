@@ -7,6 +7,7 @@ use serde::Serialize;
 
 pub mod checks;
 pub mod machine;
+pub mod processes;
 pub mod ready;
 pub mod temperature;
 

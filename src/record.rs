@@ -18,6 +18,7 @@ use crate::archive::{Archive, ArchiveError, Lock, RunDirectory};
 use crate::clock;
 use crate::command_line::container;
 use crate::config::Config;
+use crate::fitness::processes::{self, BUSY_CORES, Processes};
 use crate::fitness::{Progress, Requirements, Waited};
 use crate::process::foreground::{self, Ended, Event, Running, Show, Signals, Task, Watch};
 use crate::root::Root;
@@ -262,6 +263,7 @@ struct Recording {
     /// Who sees what happens instead of the user.
     watcher: Option<Arc<dyn Watcher>>,
     inhibition: Option<Inhibition>,
+    processes: Option<Processes>,
     _lock: Lock,
 }
 
@@ -351,6 +353,7 @@ impl Recording {
             gpus,
             watcher,
             inhibition,
+            processes: Processes::watch(&request.config),
             _lock: lock,
         })
     }
@@ -412,6 +415,7 @@ impl Recording {
         prepared: &Prepared,
         signals: &mut Signals,
     ) -> io::Result<Ended> {
+        self.look_at_processes(request);
         let raw = |name: &str| File::create(self.directory.join(RAW).join(name));
         let id = OsString::from(&self.manifest.id);
         let mut variables =
@@ -461,6 +465,7 @@ impl Recording {
             }
         };
         let ended = foreground::run(task, signals, started, tell)?;
+        self.manifest.processes = self.processes.as_mut().map(Processes::busiest);
         self.remember_end(&ended, asked_to_end);
         self.sampling.now();
         let was_ended = ended.signal.is_some() || close::was_cut_short(&self.manifest);
@@ -475,6 +480,24 @@ impl Recording {
         };
         self.manifest.problems.extend(left);
         Ok(ended)
+    }
+
+    /// Says which processes were busy while the machine was to be alone, and begins to watch them
+    /// anew: what is measured is the command's time.
+    fn look_at_processes(&mut self, request: &Request) {
+        let Some(processes) = &mut self.processes else { return };
+        if !request.lead.is_zero() {
+            let busy = processes.busiest();
+            for process in busy.iter().filter(|process| process.cores > BUSY_CORES) {
+                let who = processes::in_words(process);
+                let text = format!("{who} is busy, which may slow what is measured");
+                match &self.watcher {
+                    Some(_) => self.manifest.add_problem(text),
+                    None => say(&text),
+                }
+            }
+        }
+        processes.restart();
     }
 
     /// Turns what the tool says of its progress into marks.

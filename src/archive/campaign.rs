@@ -31,12 +31,16 @@ pub fn create(archive: &Archive, campaign: &mut Campaign) -> Result<Lock, Archiv
         number += 1;
         campaign.name = format!("{wanted}-{number}");
     }
+    write(archive, campaign)?;
+    lock(archive, campaign)
+}
+
+fn write(archive: &Archive, campaign: &Campaign) -> Result<(), ArchiveError> {
     let path = path(archive, &campaign.name);
     serde_json::to_vec_pretty(campaign)
         .map_err(io::Error::from)
         .and_then(|bytes| replace(&path, &bytes))
-        .map_err(|error| ArchiveError::at(&path, error))?;
-    lock(archive, campaign)
+        .map_err(|error| ArchiveError::at(&path, error))
 }
 
 /// Takes the lock that says that somebody runs the campaign.
@@ -63,6 +67,8 @@ pub fn lock(archive: &Archive, campaign: &Campaign) -> Result<Lock, ArchiveError
 /// Where there is none, several, or it cannot be read.
 pub fn find(archive: &Archive, text: &str) -> Result<Campaign, ArchiveError> {
     let mut names = names(archive)?;
+    // Every name contains nothing.
+    names.retain(|_| !text.is_empty());
     let none =
         || ArchiveError(format!("{text}: no such campaign in {}", archive.directory().display()));
     let name = if text == "latest" {
@@ -114,6 +120,44 @@ pub fn runs(archive: &Archive, name: &str) -> Result<Runs, ArchiveError> {
         }
     }
     Ok(Runs { runs, unreadable })
+}
+
+/// Whether there is a campaign of exactly this name.
+pub(super) fn exists(archive: &Archive, name: &str) -> bool {
+    !name.contains('/') && path(archive, name).is_file()
+}
+
+/// Whether it runs now.
+pub fn is_active(archive: &Archive, name: &str) -> bool {
+    File::open(path(archive, name)).is_ok_and(|file| {
+        flock(file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
+    })
+}
+
+/// Changes the file of a campaign.
+///
+/// # Errors
+///
+/// If the campaign runs, or its file cannot be read or written.
+pub(super) fn change(
+    archive: &Archive,
+    campaign: &mut Campaign,
+    how: impl FnOnce(&mut Campaign),
+) -> Result<(), ArchiveError> {
+    let _lock = lock(archive, campaign)?;
+    how(campaign);
+    write(archive, campaign)
+}
+
+/// Removes the file of a campaign; its runs are removed before.
+///
+/// # Errors
+///
+/// If the campaign runs, or its file cannot be removed.
+pub(super) fn remove(archive: &Archive, campaign: &Campaign) -> Result<(), ArchiveError> {
+    let _lock = lock(archive, campaign)?;
+    let path = path(archive, &campaign.name);
+    fs::remove_file(&path).map_err(|error| ArchiveError::at(&path, error))
 }
 
 fn path(archive: &Archive, name: &str) -> PathBuf {

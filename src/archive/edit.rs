@@ -10,8 +10,12 @@ use crate::run::manifest::{Note, Tags};
 ///
 /// # Errors
 ///
-/// Where the run is being recorded, or cannot be written.
+/// Where the run is being recorded or cannot be written, or has no tag that is to be taken away.
 pub fn tag(run: &RunDirectory, add: Tags, remove: &[String]) -> Result<(), ArchiveError> {
+    let known = run.manifest()?.tags;
+    if let Some(unknown) = remove.iter().find(|name| !known.contains_key(*name)) {
+        return Err(ArchiveError(format!("--remove {unknown}: {} has no such tag", run.name())));
+    }
     change(run, |manifest| {
         manifest.tags.retain(|name, _| !remove.contains(name));
         manifest.tags.extend(add);

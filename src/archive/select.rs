@@ -4,37 +4,148 @@ use super::filter::{self, Filter, Listed};
 use super::{Archive, ArchiveError, RunDirectory, campaign, eval_samples, results};
 use crate::analyze::compare::Run;
 
-/// The runs that a word means, the oldest first: `latest`, a run's name or identifier or a part of
-/// it, a campaign's name, a tag, or filters as `tag=kv=q8_0,model=qwen`.
+/// What a word names.
+#[derive(Debug)]
+pub struct Selection {
+    /// The runs, the oldest first.
+    pub runs: Vec<RunDirectory>,
+    /// How it names them.
+    pub kind: Kind,
+}
+
+/// How a word names runs, in the order in which they are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Filters, e.g. `tag=kv=q8_0,model=qwen`.
+    Filter,
+    /// The whole name or identifier of a run, or `latest`.
+    Run,
+    /// The whole name of a campaign.
+    Campaign,
+    /// A tag, e.g. `post-opt` or `kv=q8_0`.
+    Tag,
+    /// A part of one run's name, or the beginning of its identifier.
+    PartOfRun,
+    /// A part of one campaign's name.
+    PartOfCampaign,
+}
+
+/// The shortest beginning of an identifier that names a run.
+const SHORTEST_ID: usize = 4;
+
+/// How many names an ambiguity lists.
+pub(super) const MAX_CANDIDATES: usize = 5;
+
+/// What a word of the command line names. What matches exactly wins: a run, a campaign, a tag; a part
+/// of a name counts if nothing is called exactly so, and if it is a part of one name alone.
 ///
 /// # Errors
 ///
-/// Where nothing is called so, or several runs are.
-pub fn runs(archive: &Archive, word: &str) -> Result<Vec<RunDirectory>, ArchiveError> {
+/// If nothing is called so, or several are.
+pub fn select(archive: &Archive, word: &str) -> Result<Selection, ArchiveError> {
+    let found = |runs, kind| Ok(Selection { runs, kind });
+    if word.is_empty() {
+        return Err(ArchiveError("an empty word names no run".to_owned()));
+    }
     if let Some(filter) = filters(word)? {
-        let found = listed(archive, &filter)?;
-        if found.is_empty() {
+        let runs = listed(archive, &filter)?;
+        if runs.is_empty() {
             let place = archive.directory().display();
             return Err(ArchiveError(format!("{word}: no such runs in {place}")));
         }
-        return Ok(found);
+        return found(runs, Kind::Filter);
     }
-    // Names that are exactly so come before parts of names.
-    if archive.runs()?.iter().any(|run| run.name() == word) {
-        return Ok(vec![archive.find(word)?]);
+    let mut runs = archive.runs()?;
+    if word == "latest" {
+        let latest = runs.pop();
+        let latest = latest.ok_or_else(|| ArchiveError::at(archive.directory(), "has no runs"))?;
+        return found(vec![latest], Kind::Run);
     }
-    let of_campaign = Filter { campaign: Some(word.to_owned()), ..Filter::default() };
-    let of_tag = Filter { tags: vec![tag(word)], ..Filter::default() };
-    for filter in [of_campaign, of_tag] {
-        let found = listed(archive, &filter)?;
-        if !found.is_empty() {
-            return Ok(found);
+    // The path of a run's directory names it, as a shell completes it.
+    let name = word.trim_end_matches('/').rsplit('/').next().unwrap_or(word);
+    if let Some(place) = runs.iter().position(|run| run.name() == name) {
+        return found(vec![runs.swap_remove(place)], Kind::Run);
+    }
+    let (all, _) = filter::list(archive, &Filter::default())?;
+    let is_of = |listed: &Listed| RunDirectory::at(archive.directory().join(&listed.run));
+    let of = |is_meant: &dyn Fn(&Listed) -> bool| -> Vec<RunDirectory> {
+        all.iter().filter(|listed| is_meant(listed)).map(is_of).collect()
+    };
+    let tag = Filter { tags: vec![tag(word)], ..Filter::default() };
+    let exact: [(Kind, &dyn Fn(&Listed) -> bool); 3] = [
+        (Kind::Run, &|listed| listed.brief.id == word),
+        (Kind::Campaign, &|listed| listed.brief.campaign.as_deref() == Some(word)),
+        (Kind::Tag, &|listed| tag.means(listed)),
+    ];
+    for (kind, is_meant) in exact {
+        let runs = of(is_meant);
+        if !runs.is_empty() || (kind == Kind::Campaign && campaign::exists(archive, word)) {
+            return found(runs, kind);
         }
     }
-    archive.find(word).map(|run| vec![run]).or_else(|error| {
-        let campaign = campaign::find(archive, word).map_err(|_| error)?;
-        listed(archive, &Filter { campaign: Some(campaign.name), ..Filter::default() })
-    })
+    let has_id = |listed: &Listed| word.len() >= SHORTEST_ID && listed.brief.id.starts_with(word);
+    let mut parts: Vec<RunDirectory> =
+        runs.into_iter().filter(|run| run.name().contains(name)).collect();
+    let of_id = of(&has_id);
+    parts.extend(of_id.into_iter().filter(|run| !run.name().contains(name)));
+    match parts.len() {
+        1 => found(parts, Kind::PartOfRun),
+        0 => match campaign::find(archive, word) {
+            Ok(campaign) => {
+                let is_of_it =
+                    |listed: &Listed| listed.brief.campaign.as_ref() == Some(&campaign.name);
+                found(of(&is_of_it), Kind::PartOfCampaign)
+            }
+            Err(_) => Err(ArchiveError(format!(
+                "{word}: no such run in {}; `halo-record list` shows them",
+                archive.directory().display()
+            ))),
+        },
+        count => Err(ArchiveError(format!(
+            "{word}: {count} runs are called so, say which: {}",
+            names(&parts)
+        ))),
+    }
+}
+
+/// The runs that a word names, the oldest first.
+///
+/// # Errors
+///
+/// If nothing is called so, or several are.
+pub fn runs(archive: &Archive, word: &str) -> Result<Vec<RunDirectory>, ArchiveError> {
+    Ok(select(archive, word)?.runs)
+}
+
+/// The one run that a word names.
+///
+/// # Errors
+///
+/// If it names none, or several.
+pub fn run(archive: &Archive, word: &str) -> Result<RunDirectory, ArchiveError> {
+    let Selection { mut runs, kind } = select(archive, word)?;
+    match (runs.pop(), runs.len()) {
+        (Some(run), 0) => Ok(run),
+        (None, _) => Err(ArchiveError(format!("{word}: is a campaign of which no run is left"))),
+        (Some(run), more) => {
+            runs.push(run);
+            let what = match kind {
+                Kind::Filter => "match it",
+                Kind::Tag => "have this tag",
+                _ => "are of this campaign",
+            };
+            Err(ArchiveError(format!(
+                "{word}: {} runs {what}, say which: {}",
+                more + 1,
+                names(&runs)
+            )))
+        }
+    }
+}
+
+fn names(runs: &[RunDirectory]) -> String {
+    let names: Vec<&str> = runs.iter().take(MAX_CANDIDATES).map(RunDirectory::name).collect();
+    names.join(", ") + if runs.len() > MAX_CANDIDATES { ", …" } else { "" }
 }
 
 /// `tag=kv=q8_0,model=qwen`; none where a word begins with no filter.

@@ -92,7 +92,7 @@ impl Display {
             Outcome::Done if self.bar.is_none() => "done".to_owned(),
             Outcome::Done => speeds(&manifest.summary),
             Outcome::Failed(reason) => format!("failed: {reason}"),
-            Outcome::Open => "not finished".to_owned(),
+            Outcome::Open | Outcome::Removed => "not finished".to_owned(),
         };
         self.tell_end(cell, &text);
         for problem in &manifest.problems {

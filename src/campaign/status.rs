@@ -18,6 +18,8 @@ pub enum Outcome {
     Failed(String),
     /// It was not run, or not to its end.
     Open,
+    /// The user removed its run.
+    Removed,
 }
 
 /// A cell with the run that tells most of it.
@@ -44,6 +46,10 @@ pub fn status<'a>(campaign: &'a Campaign, runs: &'a Runs) -> Vec<CellStatus<'a>>
             if best.outcome != Outcome::Done || outcome == Outcome::Done {
                 best = CellStatus { planned, outcome, run: Some((directory.name(), manifest)) };
             }
+        }
+        let is_removed = || campaign.removed.iter().any(|removed| removed.cell == planned.cell);
+        if best.run.is_none() && is_removed() {
+            best.outcome = Outcome::Removed;
         }
         best
     };

@@ -21,6 +21,7 @@ use crate::run::campaign;
 use crate::run::manifest::{Kind, Tags};
 
 mod comparing;
+mod consent;
 mod evaluating;
 mod exporting;
 mod filtering;
@@ -35,6 +36,8 @@ mod values;
 
 use comparing::Compare;
 pub use comparing::{Compared, refuse_unknown};
+pub use consent::Consent;
+use consent::ConsentFlags;
 use evaluating::Suite;
 pub use exporting::Format;
 use filtering::FilterFlags;
@@ -214,20 +217,21 @@ enum Subcommands {
         /// What it says
         text: String,
     },
-    /// Remove runs
+    /// Remove runs, or campaigns with their runs, after showing which
     Rm {
-        /// The runs
+        /// The whole names or identifiers of runs, `latest`, or the whole names of campaigns
         #[arg(required = true, value_name = "RUN")]
         runs: Vec<String>,
+        #[command(flatten)]
+        consent: ConsentFlags,
     },
-    /// Remove the oldest runs
+    /// Remove the oldest runs, after showing which
     Prune {
         /// How many of the newest are kept
         #[arg(long, value_name = "N")]
         keep: usize,
-        /// Say what would be removed, and remove nothing
-        #[arg(long)]
-        dry_run: bool,
+        #[command(flatten)]
+        consent: ConsentFlags,
     },
     /// Write the tables of a run in another format
     #[command(after_help = exporting::HELP)]
@@ -289,7 +293,8 @@ enum Subcommands {
 
 #[derive(Debug, Args)]
 struct Run {
-    /// The run: its name, a part of it, the beginning of its identifier, or latest
+    /// The run: its name or identifier, or the beginning or a part of one, latest, or a tag that no
+    /// other run has; what matches exactly wins
     #[arg(value_name = "RUN")]
     run: String,
 }
@@ -390,14 +395,14 @@ pub enum Action {
     Tag(String, Tags, Vec<String>),
     /// Add a remark to a run.
     Note(String, String),
-    /// Remove runs.
-    Remove(Vec<String>),
+    /// Remove runs and campaigns.
+    Remove(Vec<String>, Consent),
     /// Remove all but the newest runs.
     Prune {
         /// How many are kept.
         keep: usize,
-        /// Whether nothing is removed.
-        is_dry_run: bool,
+        /// Whether they may be removed.
+        consent: Consent,
     },
     /// Write a run as one file.
     Bundle {
@@ -488,8 +493,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
             Action::Bundle { run: run.run, output, is_forced: force }
         }
         Subcommands::Log(logging) => Action::Log(logging.logged()?),
-        Subcommands::Report(Reporting { runs, format, output }) => {
-            Action::Report(Reported { runs, format, output })
+        Subcommands::Report(Reporting { runs, format, output, force }) => {
+            Action::Report(Reported { runs, format, output, is_forced: force })
         }
         Subcommands::Compare(Compare { sides, by, gate }) => {
             let compared = Compared { sides, by, conditions: gate.fail_on };
@@ -504,8 +509,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
             Action::Tag(run.run, tags.into_iter().collect(), remove)
         }
         Subcommands::Note { run, text } => Action::Note(run.run, text),
-        Subcommands::Rm { runs } => Action::Remove(runs),
-        Subcommands::Prune { keep, dry_run } => Action::Prune { keep, is_dry_run: dry_run },
+        Subcommands::Rm { runs, consent } => Action::Remove(runs, consent.into()),
+        Subcommands::Prune { keep, consent } => Action::Prune { keep, consent: consent.into() },
         Subcommands::Export { run, format, table, output, job, instance } => {
             Action::Export(run.run, exporting::export(format, table, output, job, instance)?)
         }

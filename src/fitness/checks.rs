@@ -1,9 +1,11 @@
 //! The checks: pure functions on what is known of a machine.
 
 use super::machine::{Gpu, Machine, User};
+use super::processes::{self, BUSY_CORES};
 use super::{Finding, State};
 use crate::archive::LEAST_ROOM;
 use crate::quantity;
+use crate::run::manifest::ProcessUse;
 use crate::source::tuning::checks::{CHECKS, Check, Group};
 
 /// A desktop that shows a page is busy for less; any model keeps the shaders busy all the time.
@@ -36,6 +38,7 @@ pub struct Wanted {
 pub fn examine(machine: &Machine, wanted: &Wanted) -> Vec<Finding> {
     let mut findings = vec![
         gpu_idle(machine),
+        cpu_idle(machine),
         temperature(machine, wanted.cool_to),
         memory(machine, wanted.model),
         disk(machine),
@@ -70,6 +73,26 @@ pub fn gpu_idle(machine: &Machine) -> Finding {
         (None, None, Some((gpu, _))) => (State::Good, format!("{} {looked}", activity(gpu)), None),
     };
     Finding { check: "gpu_idle", state, says, remedy }
+}
+
+/// Whether no other process takes much of the processor, and with it of the memory's bandwidth.
+pub fn cpu_idle(machine: &Machine) -> Finding {
+    let busiest = machine.busiest.as_deref();
+    let is_busy = |process: &&ProcessUse| process.cores > BUSY_CORES;
+    let busy = busiest.and_then(|all| all.iter().find(is_busy));
+    let looked = format!("over {:.1} s", machine.looked.as_secs_f64());
+    let says = match busiest {
+        None => "the processes of another machine are not known".to_owned(),
+        Some([]) => format!("no other process takes the processor, {looked}"),
+        Some(all) => {
+            let named: Vec<String> = all.iter().take(MOST_NAMED).map(processes::in_words).collect();
+            format!("busiest {looked}: {}", named.join(", "))
+        }
+    };
+    let remedy =
+        busy.map(|process| format!("wait for {}, or end it: `kill {}`", process.name, process.pid));
+    let state = State::of(busiest.map(|_| busy.is_none()));
+    Finding { check: "cpu_idle", state, says, remedy }
 }
 
 const DOCTOR: &str = "`halo-exporter --doctor` says what cannot be read";
@@ -138,7 +161,7 @@ pub fn memory(machine: &Machine, model: Option<u64>) -> Finding {
     let (state, says, remedy) = match model {
         None => (
             State::Unknown,
-            format!("free for a model: {shown}"),
+            format!("free for a model: {shown}{}", holders(machine)),
             "--model FILE tells whether it fits".to_owned(),
         ),
         Some(bytes) => {
@@ -152,7 +175,7 @@ pub fn memory(machine: &Machine, model: Option<u64>) -> Finding {
                 let says = format!("{says}; {}", free.evidence);
                 match free.hold(bytes as f64) {
                     Some(true) => (State::Good, says, String::new()),
-                    Some(false) => (State::Bad, says, hint(machine.users.as_deref())),
+                    Some(false) => (State::Bad, says + &holders(machine), hint(machine)),
                     None => (State::Unknown, says, DOCTOR.to_owned()),
                 }
             }
@@ -161,9 +184,18 @@ pub fn memory(machine: &Machine, model: Option<u64>) -> Finding {
     Finding { check: "memory", state, says, remedy: Some(remedy).filter(|text| !text.is_empty()) }
 }
 
+/// Who holds most of the processor's memory.
+fn holders(machine: &Machine) -> String {
+    let largest = machine.largest.iter().flatten().take(MOST_NAMED);
+    let named: Vec<String> = largest.map(processes::in_words).collect();
+    if named.is_empty() { String::new() } else { format!("; most is held by {}", named.join(", ")) }
+}
+
 /// How memory becomes free.
-fn hint(users: Option<&[User]>) -> String {
-    let held = users.into_iter().flatten().max_by(|a, b| a.bytes.total_cmp(&b.bytes));
+fn hint(machine: &Machine) -> String {
+    let users = machine.users.iter().flatten();
+    let held = users.max_by(|a, b| a.bytes.total_cmp(&b.bytes));
+    let largest = machine.largest.iter().flatten().next();
     match held.filter(|user| user.bytes > 0.0) {
         Some(user) => format!(
             "end {} (pid {}), which holds {}, or take a smaller model",
@@ -171,8 +203,12 @@ fn hint(users: Option<&[User]>) -> String {
             user.pid,
             quantity::bytes(user.bytes)
         ),
-        None => "end what holds memory (`ps --sort -rss -eo pid,rss,comm | head`), or take a smaller model"
-            .to_owned(),
+        None => match largest {
+            Some(process) => {
+                format!("end {}, or take a smaller model", processes::in_words(process))
+            }
+            None => "end what holds memory, or take a smaller model".to_owned(),
+        },
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::processes::Processes;
 use super::temperature::{self, Temperature};
 use super::{Pause, Unfit};
 use crate::config::{Config, Paths};
@@ -12,6 +13,7 @@ use crate::metric::Sample;
 use crate::plan::memory::Memory;
 use crate::process::Program;
 use crate::root::Root;
+use crate::run::manifest::ProcessUse;
 use crate::sample::{Sampler, Snapshot};
 use crate::source::tuning::checks::{CHECKS, Check};
 use crate::source::{Source, process_gpu, runs, selfstat};
@@ -32,6 +34,11 @@ pub struct Machine {
     /// Who has one of them open, as far as this user may see, without halo and what it started;
     /// the busiest first, then who holds most. Absent where that cannot be told at all.
     pub users: Option<Vec<User>>,
+    /// What other processes took of the processor meanwhile, the busiest first. Absent where halo looks
+    /// at another machine than the one that it runs on.
+    pub busiest: Option<Vec<ProcessUse>>,
+    /// The processes that hold most memory, the greatest first.
+    pub largest: Option<Vec<ProcessUse>>,
     /// How long they were looked at.
     pub looked: Duration,
     /// The hottest part of the processor.
@@ -92,8 +99,7 @@ pub struct PowerLimit {
 pub struct Look {
     root: Arc<Root>,
     sampler: Sampler,
-    /// The process whose descendants do not count, on the machine that halo runs on.
-    own: Option<u32>,
+    config: Config,
 }
 
 impl Look {
@@ -104,8 +110,7 @@ impl Look {
         config.collector.insert(process_gpu::SOURCE.name.to_owned(), true);
         let root = Arc::new(config.path.root());
         let sampler = Sampler::start(&config, &root).map_err(|error| failure(&error))?;
-        let own = (config.path == Paths::default()).then(std::process::id);
-        Ok(Self { root, sampler, own })
+        Ok(Self { root, sampler, config })
     }
 
     /// What the wanted sources say now.
@@ -129,6 +134,7 @@ impl Look {
         let changes_quickly = |source: &Source| {
             temperature::is_source(source) || source.name == process_gpu::SOURCE.name
         };
+        let mut processes = Processes::watch(&self.config);
         let first = self.read(is_about_machine)?;
         let knows_users = first
             .states()
@@ -144,30 +150,14 @@ impl Look {
         let mut machine = Machine::of(&looks);
         machine.memory = Memory::of(first.values(), &self.root);
         machine.looked = began.elapsed();
-        machine.users = knows_users.then(|| users(&looks, |pid| self.is_own(pid)));
+        machine.busiest = processes.as_mut().map(Processes::busiest);
+        machine.largest = processes.as_ref().map(Processes::largest);
+        let is_own = |pid: &str| {
+            let pid = pid.parse::<usize>().map(sysinfo::Pid::from);
+            pid.is_ok_and(|pid| processes.as_ref().is_some_and(|all| all.is_own(pid)))
+        };
+        machine.users = knows_users.then(|| users(&looks, is_own));
         Ok(machine)
-    }
-
-    /// Whether a process is halo itself or one that it started.
-    fn is_own(&self, pid: &str) -> bool {
-        let Some(own) = self.own else { return false };
-        let mut process = pid.parse::<u32>().ok();
-        // A chain of parents has an end, and one that is made of processes that come and go meanwhile has one too.
-        for _ in 0..100 {
-            match process {
-                Some(pid) if pid == own => return true,
-                Some(pid) if pid > 1 => process = self.parent(pid),
-                _ => return false,
-            }
-        }
-        false
-    }
-
-    fn parent(&self, pid: u32) -> Option<u32> {
-        let stat = self.root.read(&format!("/proc/{pid}/stat")).ok()?;
-        // The name before it may have any characters, parentheses too.
-        let (_, rest) = stat.rsplit_once(')')?;
-        rest.split_whitespace().nth(1)?.parse().ok()
     }
 
     /// Whether the system clock follows another one.
@@ -176,7 +166,9 @@ impl Look {
             return Some(true);
         }
         // What a program of this machine says is true of this machine alone.
-        self.own?;
+        if self.config.path != Paths::default() {
+            return None;
+        }
         let program = [
             "/usr/bin/timedatectl",
             "/bin/timedatectl",

@@ -57,7 +57,7 @@ impl Gpus {
         }
         state.looked = Some(Instant::now());
         let processes = match &self.id {
-            Some(id) => leftovers::processes_of(&self.root, id),
+            Some(id) => leftovers::processes_of(id),
             None => family(&self.root, process),
         };
         let worked = processes

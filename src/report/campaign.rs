@@ -70,12 +70,16 @@ pub fn summary(campaign: &Campaign, cells: &[CellStatus<'_>]) -> String {
     let count = |is: fn(&Outcome) -> bool| cells.iter().filter(|cell| is(&cell.outcome)).count();
     let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
     let open = count(|outcome| *outcome == Outcome::Open);
+    let removed = match count(|outcome| *outcome == Outcome::Removed) {
+        0 => String::new(),
+        removed => format!(", {removed} removed"),
+    };
+    let done = count(|outcome| *outcome == Outcome::Done);
     let _ = writeln!(
         text,
-        "{}: {} cells, {} done, {failed} failed, {open} not run, order {}\n",
+        "{}: {} cells, {done} done, {failed} failed, {open} not run{removed}, order {}\n",
         campaign.name,
         cells.len(),
-        cells.len() - failed - open,
         campaign.order
     );
     if campaign.endpoint.is_some() {
@@ -111,6 +115,7 @@ pub fn summary(campaign: &Campaign, cells: &[CellStatus<'_>]) -> String {
                 Outcome::Done => continue,
                 Outcome::Failed(why) => format!("failed: {why}"),
                 Outcome::Open => "not run".to_owned(),
+                Outcome::Removed => "removed".to_owned(),
             };
             let what = format!("{}{round}: {what}", cell.test());
             row(what, Default::default(), String::new(), run);
@@ -240,6 +245,7 @@ pub fn json(campaign: &Campaign, cells: &[CellStatus<'_>]) -> serde_json::Value 
                 Outcome::Done => ("done", None),
                 Outcome::Failed(why) => ("failed", Some(why)),
                 Outcome::Open => ("open", None),
+                Outcome::Removed => ("removed", None),
             };
             let mut value = BTreeMap::from([
                 ("cell", serde_json::json!(status.planned.cell)),

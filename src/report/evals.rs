@@ -127,6 +127,7 @@ pub(super) fn summary(campaign: &Campaign, cells: &[CellStatus<'_>]) -> String {
         };
         match &status.outcome {
             Outcome::Open => row(vec!["not run".to_owned()]),
+            Outcome::Removed => row(vec!["removed".to_owned()]),
             Outcome::Failed(why) => row(vec![format!("failed: {why}")]),
             Outcome::Done => {
                 let Some((_, manifest)) = status.run else { continue };

@@ -33,6 +33,9 @@ pub struct Campaign {
     pub endpoint: Option<Endpoint>,
     /// The cells.
     pub cells: Vec<PlannedCell>,
+    /// Runs of it that the user removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<RemovedRun>,
     /// The halo that planned it.
     pub recorder: Recorder,
 }
@@ -91,6 +94,15 @@ impl PlannedCell {
         let name = self.cell.model();
         model::title(name, self.file.as_deref().unwrap_or_default(), None)
     }
+}
+
+/// A run that was removed from the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedRun {
+    /// Its name.
+    pub run: String,
+    /// What it measured.
+    pub cell: Cell,
 }
 
 /// How the cells of a campaign are recorded, so that one that is resumed goes on alike.

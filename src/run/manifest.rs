@@ -90,6 +90,10 @@ pub struct Manifest {
     /// What it took, the whole command first; empty where there are no samples.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub energy: Vec<Energy>,
+    /// What other processes took of the processor while the command ran, the busiest first; absent where
+    /// nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<Vec<ProcessUse>>,
     /// What was done to it so that it can be given to others; absent where it is the run itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<Bundle>,
@@ -152,6 +156,7 @@ impl Manifest {
             verdict: None,
             thresholds: None,
             energy: Vec::new(),
+            processes: None,
             bundle: None,
             files: Vec::new(),
             recorder: Recorder::this(),
@@ -443,6 +448,19 @@ pub struct Energy {
     /// Tokens per second for one watt, which is tokens per joule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_per_second_per_watt: Option<f64>,
+}
+
+/// What a process took while a command ran that it does not belong to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessUse {
+    /// Its number.
+    pub pid: u32,
+    /// Its name, as the kernel has it: 15 bytes at most.
+    pub name: String,
+    /// Processor cores that it kept busy, the mean over the time: 0.5 is half of one.
+    pub cores: f64,
+    /// Resident memory at the end, in bytes.
+    pub bytes: u64,
 }
 
 /// What was done to a run so that it can be given to others.

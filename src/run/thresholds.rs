@@ -21,6 +21,8 @@ pub struct Thresholds {
     /// How busy the graphics processor may be before and after the command, and how much of its
     /// time others may take during it, from 0 to 1.
     pub contended_share: f64,
+    /// How many processor cores another process may keep busy while a benchmark runs.
+    pub contended_cores: f64,
     /// The share of the samples that may be left out, or lack a source that timed out.
     pub gaps_share: f64,
     /// The share of the time for which there must be samples; below it there is no energy.
@@ -54,6 +56,7 @@ impl Default for Thresholds {
             memory_pressure_share: 0.05,
             swap_growth_bytes: 67_108_864.0,
             contended_share: 0.1,
+            contended_cores: 0.5,
             gaps_share: 0.05,
             coverage: 0.95,
             shortest_phase: 3.0,
@@ -81,6 +84,7 @@ impl Thresholds {
         let amounts = [
             ("temperature_margin", self.temperature_margin),
             ("swap_growth_bytes", self.swap_growth_bytes),
+            ("contended_cores", self.contended_cores),
             ("shortest_phase", self.shortest_phase),
         ];
         let is_share = |value: f64| (0.0..=1.0).contains(&value);

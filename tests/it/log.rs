@@ -63,7 +63,7 @@ fn differences_are_filled_in_from_the_archive() {
     said(&log(&user.archive, &["edit", "1", "--evidence", &name[..20], "latest"]));
     assert_eq!(changes(&user.archive)[0]["evidence"][0], name);
     // Evidence that went away is said to be gone, and the rest is shown.
-    said_of(&user, &["rm", name]);
+    said_of(&user, &["rm", "--yes", name]);
     let markdown = said(&log(&user.archive, &["show"]));
     assert!(markdown.contains("Not compared: ") && markdown.contains("no such run"), "{markdown}");
 }

@@ -5,6 +5,7 @@ mod devices;
 pub(crate) mod environment;
 pub(crate) mod interrupted;
 mod models;
+mod naming;
 mod refusals;
 mod sampling;
 pub(crate) mod terminal;

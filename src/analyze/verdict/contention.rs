@@ -17,11 +17,15 @@ use crate::source::process_gpu::TIME;
 /// three time constants of one second.
 const AFTERGLOW: f64 = 3.0;
 
+/// Programs that serve models, by the name that the kernel has of them.
+const SERVERS: [&str; 4] = ["llama-server", "llama-swap", "ollama", "vllm"];
+
 pub(super) fn look(look: &Look<'_>, findings: &mut Findings) -> Result<(), Unreadable> {
     busy_apart(look, findings)?;
     // A server that is measured is there before the command, and is no other.
     if look.manifest.kind == Kind::Benchmark {
         others(look, findings)?;
+        processor(look, findings);
     }
     Ok(())
 }
@@ -76,4 +80,20 @@ fn others(look: &Look<'_>, findings: &mut Findings) -> Result<(), Unreadable> {
         }
     }
     Ok(())
+}
+
+/// Processes that kept the processor busy beside the command. A server of models may be what is
+/// measured; whether one computed for others, its use of the graphics processor tells.
+fn processor(look: &Look<'_>, findings: &mut Findings) {
+    let others = look.manifest.processes.iter().flatten();
+    for process in others.filter(|process| !SERVERS.contains(&process.name.as_str())) {
+        if process.cores > look.thresholds.contended_cores {
+            let evidence = format!(
+                "{} (pid {}) took {:.1} of a core while the command ran",
+                process.name, process.pid, process.cores
+            );
+            let figures = [("cores".to_owned(), process.cores)].into();
+            findings.flag_with(CONTENDED, evidence, figures);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use halo::archive::Archive;
+use halo::archive::{Archive, select};
 use halo::bundle;
 
 use super::{print, tell};
@@ -15,8 +15,9 @@ pub(super) fn bundle(
     output: Option<PathBuf>,
     is_forced: bool,
 ) -> anyhow::Result<ExitCode> {
-    let run = archive.find(run)?;
+    let run = select::run(archive, run)?;
     let file = output.unwrap_or_else(|| format!("{}{}", run.name(), bundle::ENDING).into());
+    super::ensure_writable(&file, is_forced)?;
     let bundled = bundle::write(&run, &file, is_forced)?;
     tell(&format!("replaced {}", bundled.in_words()));
     tell(&format!(

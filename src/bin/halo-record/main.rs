@@ -8,6 +8,7 @@ use halo::analyze::Telemetry;
 use halo::archive::campaign as file;
 use halo::archive::export::{self, Export, ExportError};
 use halo::archive::filter::{self, Filter, Listed};
+use halo::archive::select::{self, Kind};
 use halo::archive::{Archive, ArchiveError, RunDirectory, edit, files};
 use halo::cli::record::{self as cli, Action, Asked, Output};
 use halo::import;
@@ -23,6 +24,7 @@ mod campaign;
 mod check;
 mod compare;
 mod log;
+mod remove;
 mod report;
 
 /// The exit code of what is refused before anything is done.
@@ -105,41 +107,37 @@ fn record(request: &Request) -> ExitCode {
 fn act(archive: &Archive, action: Action) -> anyhow::Result<ExitCode> {
     match action {
         Action::Mark { name, attributes, run } => {
-            let named = run.map(|run| archive.find(&run)).transpose()?;
+            let named = run.map(|run| select::run(archive, &run)).transpose()?;
             let inside = std::env::var_os(record::DIRECTORY_VARIABLE).map(PathBuf::from);
             let directory = named.map(|run| run.path().to_owned()).or(inside);
             mark::mark(archive, directory, &name, attributes)?;
             Ok(ExitCode::SUCCESS)
         }
         Action::List(filter, output) => list(archive, &filter, output),
-        Action::Show(name, output) => match archive.find(&name) {
-            Ok(run) => show(&run, output),
-            // No run is called so; a campaign may be.
-            Err(error) => match file::find(archive, &name) {
+        Action::Show(name, output) => match select::select(archive, &name)?.kind {
+            Kind::Campaign | Kind::PartOfCampaign => match file::find(archive, &name) {
                 Ok(campaign) => campaign::show(archive, &campaign, output),
-                Err(_) => Err(error.into()),
+                // Two commands in turn are a campaign without a plan.
+                Err(_) => show(&select::run(archive, &name)?, output),
             },
+            _ => show(&select::run(archive, &name)?, output),
         },
         Action::Tag(run, tags, remove) => {
-            edit::tag(&archive.find(&run)?, tags, &remove)?;
+            edit::tag(&select::run(archive, &run)?, tags, &remove)?;
             Ok(ExitCode::SUCCESS)
         }
         Action::Note(run, text) => {
-            edit::note(&archive.find(&run)?, text)?;
+            edit::note(&select::run(archive, &run)?, text)?;
             Ok(ExitCode::SUCCESS)
         }
-        Action::Remove(runs) => {
-            // Found first, so that a name that is wrong removes nothing.
-            let runs: Vec<RunDirectory> = found(archive, &runs)?;
-            remove(runs, false)
-        }
-        Action::Prune { keep, is_dry_run } => remove(edit::surplus(archive, keep)?, is_dry_run),
+        Action::Remove(runs, consent) => remove::named(archive, &runs, consent),
+        Action::Prune { keep, consent } => remove::surplus(archive, keep, consent),
         Action::Bundle { run, output, is_forced } => {
             bundle::bundle(archive, &run, output, is_forced)
         }
         Action::Log(asked) => log::act(archive, asked),
         Action::Report(asked) => report::report(archive, &asked),
-        Action::Export(run, what) => export(&archive.find(&run)?, &what),
+        Action::Export(run, what) => export(&select::run(archive, &run)?, &what),
         Action::Import(paths, tags) => import(archive, &paths, &tags),
         Action::Verify(runs) => verify(archive, &runs),
         Action::Recover(runs) => recover_runs(archive, &runs),
@@ -156,8 +154,20 @@ fn act(archive: &Archive, action: Action) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Refuses a file that is there, and a place where none can be, before anything is computed for it.
+fn ensure_writable(file: &Path, is_forced: bool) -> anyhow::Result<()> {
+    let shown = file.display();
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
+        anyhow::bail!("{}: no such directory; make it first", parent.display());
+    }
+    anyhow::ensure!(!file.is_dir(), "{shown}: is a directory; name a file in it");
+    anyhow::ensure!(is_forced || !file.exists(), "{shown}: is there already; --force replaces it");
+    Ok(())
+}
+
 fn found(archive: &Archive, names: &[String]) -> Result<Vec<RunDirectory>, ArchiveError> {
-    names.iter().map(|name| archive.find(name)).collect()
+    names.iter().map(|name| select::run(archive, name)).collect()
 }
 
 fn list(archive: &Archive, filter: &Filter, output: Output) -> anyhow::Result<ExitCode> {
@@ -166,10 +176,11 @@ fn list(archive: &Archive, filter: &Filter, output: Output) -> anyhow::Result<Ex
         tell(&error.to_string());
     }
     match output {
-        Output::Json => print(&(serde_json::to_string_pretty(&runs)? + "\n")),
+        Output::Json => {
+            print(&(serde_json::to_string_pretty(&runs)? + "\n"))?;
+        }
         Output::Text if runs.is_empty() => {
             tell(&format!("no such runs in {}", archive.directory().display()));
-            Ok(ExitCode::SUCCESS)
         }
         Output::Text => {
             print(&terminal::list(&runs))?;
@@ -177,9 +188,11 @@ fn list(archive: &Archive, filter: &Filter, output: Output) -> anyhow::Result<Ex
             if unfinished > 0 {
                 tell(&format!("{unfinished} unfinished; `halo-record recover` finishes them"));
             }
-            Ok(ExitCode::SUCCESS)
         }
     }
+    // As grep does: what was looked for is not there. An archive may be empty.
+    let is_missing = runs.is_empty() && *filter != Filter::default();
+    Ok(if is_missing { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn show(run: &RunDirectory, output: Output) -> anyhow::Result<ExitCode> {
@@ -208,19 +221,6 @@ fn show(run: &RunDirectory, output: Output) -> anyhow::Result<ExitCode> {
 fn export(run: &RunDirectory, what: &Export) -> anyhow::Result<ExitCode> {
     if let Some(remark) = export::export(run, what, &mut io::stdout().lock())? {
         tell(&remark);
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn remove(runs: Vec<RunDirectory>, is_dry_run: bool) -> anyhow::Result<ExitCode> {
-    for run in runs {
-        let name = run.name().to_owned();
-        if is_dry_run {
-            print(&format!("would remove {name}\n"))?;
-        } else {
-            run.remove()?;
-            print(&format!("removed {name}\n"))?;
-        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -256,7 +256,7 @@ fn verify(archive: &Archive, names: &[String]) -> anyhow::Result<ExitCode> {
     }
     let runs = match (names.is_empty(), bundles.is_empty()) {
         (true, true) => archive.runs()?,
-        _ => names.iter().map(|name| archive.find(name)).collect::<Result<_, _>>()?,
+        _ => names.iter().map(|name| select::run(archive, name)).collect::<Result<_, _>>()?,
     };
     for run in &runs {
         let name = run.name();

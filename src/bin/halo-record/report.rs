@@ -19,6 +19,16 @@ pub(super) fn report(archive: &Archive, asked: &Reported) -> anyhow::Result<Exit
         sides.push((word, select::runs(archive, word)?));
     }
     let runs: Vec<&RunDirectory> = sides.iter().flat_map(|(_, runs)| runs).collect();
+    anyhow::ensure!(!runs.is_empty(), "{}: has no run", asked.runs.join(", "));
+    let file = match (&asked.output, asked.format) {
+        (Some(output), _) if output == Path::new("-") => None,
+        (Some(output), _) => Some(output.clone()),
+        (None, ReportFormat::Html) => Some(PathBuf::from(format!("{}.html", runs[0].name()))),
+        (None, _) => None,
+    };
+    if let Some(file) = &file {
+        super::ensure_writable(file, asked.is_forced)?;
+    }
     for run in &runs {
         anyhow::ensure!(
             run.join("sampling.parquet").exists() || run.manifest()?.sampling.is_none(),
@@ -52,12 +62,6 @@ pub(super) fn report(archive: &Archive, asked: &Reported) -> anyhow::Result<Exit
         ReportFormat::Html => page::html(&report),
         ReportFormat::Md => markdown::markdown(&report),
         ReportFormat::Json => serde_json::to_string_pretty(&report)? + "\n",
-    };
-    let file = match (&asked.output, asked.format) {
-        (Some(output), _) if output == Path::new("-") => None,
-        (Some(output), _) => Some(output.clone()),
-        (None, ReportFormat::Html) => Some(PathBuf::from(format!("{}.html", runs[0].name()))),
-        (None, _) => None,
     };
     let Some(file) = file else { return print(&text) };
     halo::archive::replace(&file, text.as_bytes()).with_context(|| file.display().to_string())?;

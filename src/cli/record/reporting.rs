@@ -27,6 +27,9 @@ pub(super) struct Reporting {
     /// Where to; - is standard output [default: for html RUN.html, else -]
     #[arg(long, short, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 /// What a report is written as.
@@ -49,4 +52,6 @@ pub struct Reported {
     pub format: ReportFormat,
     /// Where to.
     pub output: Option<PathBuf>,
+    /// Whether a file that is there is replaced.
+    pub is_forced: bool,
 }

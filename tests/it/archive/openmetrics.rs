@@ -209,7 +209,7 @@ fn times_only_rise() {
 #[test]
 fn what_is_known_of_a_run_is_repeated_while_it_lasts() {
     let versions = crate::machine::fixtures().join("archive/v1");
-    let run = halo::archive::Archive::at(versions).find("latest").unwrap();
+    let run = halo::archive::select::run(&halo::archive::Archive::at(versions), "latest").unwrap();
     let copy = tempfile::tempdir().unwrap();
     let mut manifest = run.manifest().unwrap();
     manifest.ended = Some(manifest.started + jiff::SignedDuration::from_mins(150));

@@ -112,6 +112,7 @@ fn campaigns_that_are_planned_at_once_get_names_of_their_own_and_appear_whole() 
         )
         .unwrap(),
         cells: Vec::new(),
+        removed: Vec::new(),
         recorder: halo::run::manifest::Recorder::this(),
     };
     let archive = halo::archive::Archive::at(archive.path());

@@ -146,9 +146,12 @@ fn a_run_that_lasts_is_not_recovered_removed_or_changed() {
     });
     let name = archive.only_run().file_name().unwrap().to_str().unwrap().to_owned();
     assert!(archive.print(&["list"]).contains("running"));
-    for arguments in
-        [&["rm", &name][..], &["tag", &name, "x"], &["recover", &name], &["reparse", &name]]
-    {
+    for arguments in [
+        &["rm", "--yes", &name][..],
+        &["tag", &name, "x"],
+        &["recover", &name],
+        &["reparse", &name],
+    ] {
         let output = archive.run(arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
         assert!(super::text(&output.stderr).contains("being recorded"), "{arguments:?}");

@@ -179,7 +179,7 @@ fn runs_that_are_not_there_or_not_clear() {
             &["show", name][..],
             &["tag", name, "a"],
             &["note", name, "a"],
-            &["rm", name],
+            &["rm", "--yes", name],
             &["verify", name],
             &["recover", name],
             &["reparse", name],

@@ -64,6 +64,13 @@ impl Session {
     }
 }
 
+/// What a terminal shows of a command at which these keys are typed.
+pub(super) fn at_terminal(halo: &std::process::Command, keys: &str) -> String {
+    let mut session = Session::of(halo);
+    session.type_keys(keys.as_bytes());
+    session.end().1
+}
+
 #[test]
 fn the_command_has_a_terminal_of_the_same_size() {
     let archive = Archive::new();
