@@ -298,14 +298,14 @@ fn what_cannot_be_reported_is_refused() {
     refused(&["nothing"], "nothing: no such run");
     refused(&["before", "-o", "/nowhere/x.html"], "/nowhere: no such directory");
     let file = user.home.path().join("there.html");
-    std::fs::write(&file, "mine").unwrap();
+    fs::write(&file, "mine").unwrap();
     let named = file.to_str().unwrap();
     refused(&["before", "-o", named], "is there already; --force replaces it");
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
     refused(&["before", "-o", user.home.path().to_str().unwrap()], "is a directory");
     let replaced = user.program(&["report", "before", "--force", "-o", named]).output().unwrap();
     assert_eq!(code(&replaced), 0, "{}", text(&replaced.stderr));
-    assert!(std::fs::read_to_string(&file).unwrap().starts_with("<!DOCTYPE html>"));
+    assert!(fs::read_to_string(&file).unwrap().starts_with("<!DOCTYPE html>"));
     refused(&["before", "--format", "pdf"], "pdf");
     refused(&[], "RUN");
 }

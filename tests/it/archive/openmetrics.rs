@@ -393,7 +393,7 @@ fn what_was_not_measured_or_is_not_known_has_no_speed() {
 #[test]
 fn a_run_whose_repetitions_have_no_known_time_has_no_speed_but_its_means() {
     let versions = crate::machine::fixtures().join("archive/v1");
-    let run = halo::archive::Archive::at(versions).find("latest").unwrap();
+    let run = halo::archive::select::run(&halo::archive::Archive::at(versions), "latest").unwrap();
     let target = Target { job: "j".to_owned(), instance: "i".to_owned() };
     let mut text = Vec::new();
     write(&run, &target, &mut text).unwrap();
