@@ -18,7 +18,7 @@ use crate::archive::{Archive, ArchiveError, Lock, RunDirectory};
 use crate::clock;
 use crate::command_line::container;
 use crate::config::Config;
-use crate::fitness::processes::{self, BUSY_CORES, Processes};
+use crate::fitness::processes::Processes;
 use crate::fitness::{Progress, Requirements, Waited};
 use crate::process::foreground::{self, Ended, Event, Running, Show, Signals, Task, Watch};
 use crate::root::Root;
@@ -29,6 +29,7 @@ use crate::run::{JOURNAL, RAW};
 use crate::sample::{Sampler, Snapshot};
 use crate::tool::{self, Phase, Tool};
 
+mod alone;
 mod close;
 mod collect;
 mod executable;
@@ -415,7 +416,7 @@ impl Recording {
         prepared: &Prepared,
         signals: &mut Signals,
     ) -> io::Result<Ended> {
-        self.look_at_processes(request);
+        alone::look(&mut self.processes, request, self.watcher.is_some(), &mut self.manifest);
         let raw = |name: &str| File::create(self.directory.join(RAW).join(name));
         let id = OsString::from(&self.manifest.id);
         let mut variables =
@@ -480,24 +481,6 @@ impl Recording {
         };
         self.manifest.problems.extend(left);
         Ok(ended)
-    }
-
-    /// Says which processes were busy while the machine was to be alone, and begins to watch them
-    /// anew: what is measured is the command's time.
-    fn look_at_processes(&mut self, request: &Request) {
-        let Some(processes) = &mut self.processes else { return };
-        if !request.lead.is_zero() {
-            let busy = processes.busiest();
-            for process in busy.iter().filter(|process| process.cores > BUSY_CORES) {
-                let who = processes::in_words(process);
-                let text = format!("{who} is busy, which may slow what is measured");
-                match &self.watcher {
-                    Some(_) => self.manifest.add_problem(text),
-                    None => say(&text),
-                }
-            }
-        }
-        processes.restart();
     }
 
     /// Turns what the tool says of its progress into marks.

@@ -72,13 +72,12 @@ pub fn select(archive: &Archive, word: &str) -> Result<Selection, ArchiveError> 
         all.iter().filter(|listed| is_meant(listed)).map(is_of).collect()
     };
     let tag = Filter { tags: vec![tag(word)], ..Filter::default() };
-    let exact: [(Kind, &dyn Fn(&Listed) -> bool); 3] = [
-        (Kind::Run, &|listed| listed.brief.id == word),
-        (Kind::Campaign, &|listed| listed.brief.campaign.as_deref() == Some(word)),
-        (Kind::Tag, &|listed| tag.means(listed)),
-    ];
-    for (kind, is_meant) in exact {
-        let runs = of(is_meant);
+    for kind in [Kind::Run, Kind::Campaign, Kind::Tag] {
+        let runs = of(&|listed| match kind {
+            Kind::Run => listed.brief.id == word,
+            Kind::Campaign => listed.brief.campaign.as_deref() == Some(word),
+            _ => tag.means(listed),
+        });
         if !runs.is_empty() || (kind == Kind::Campaign && campaign::exists(archive, word)) {
             return found(runs, kind);
         }

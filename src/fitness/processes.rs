@@ -28,7 +28,7 @@ pub struct Processes {
 
 impl std::fmt::Debug for Processes {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Processes").field("count", &self.before.len()).finish()
+        formatter.debug_struct("Processes").finish_non_exhaustive()
     }
 }
 

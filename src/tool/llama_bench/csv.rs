@@ -55,7 +55,8 @@ fn read(line: Line<'_>, head: &Head, output: &Output<'_>, found: &mut Found) {
     }
     let is_whole = record.len() == head.names.len();
     // A number that was cut is a number, too.
-    let has_end = line.is_ended || is_whole && is_quoted && line.text.ends_with('"');
+    let is_closed = line.text.ends_with('"') && line.text.matches('"').count().is_multiple_of(2);
+    let has_end = line.is_ended || is_whole && is_quoted && is_closed;
     if !has_end {
         found.cut = Some(output.cut(line.number));
         return;

@@ -92,6 +92,9 @@ fn said(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
 
+/// Task, metric, value, and how many of how many samples were solved.
+type Known = (String, String, f64, Option<u64>, Option<u64>);
+
 #[test]
 fn the_known_scores_of_three_tools_come_out() {
     let bench = Bench::new();
@@ -101,7 +104,7 @@ fn the_known_scores_of_three_tools_come_out() {
     let mut command = bench.eval(&["--suite", "real", "--evals-file", "evals.toml"]);
     let output = command.args(["--endpoint", &url, "--venv"]).arg(&venv).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
-    let scores: Vec<(String, String, f64, Option<u64>, Option<u64>)> = bench
+    let scores: Vec<Known> = bench
         .runs()
         .iter()
         .flat_map(|run| manifest(run).scores)
