@@ -58,7 +58,7 @@ fn what_matches_exactly_wins_everywhere() {
             &["tag", word, "x"],
             &["note", word, "x"],
             &["bundle", word],
-            &["export", word, "--format", "json"],
+            &["export", word, "--format", "csv", "--table", "marks"],
             &["verify", word],
             &["reparse", word],
         ] {
