@@ -22,6 +22,8 @@ pub fn number(value: f64) -> String {
 /// A number and how far it may be off: the latter with two digits that count, the former to the same
 /// place. `28.200` and `0.069`; `12350` and `680`.
 pub fn uncertain(value: f64, uncertainty: f64) -> (String, String) {
+    // Equal values whose sum is rounded seem to vary in the last bits.
+    let uncertainty = if uncertainty.abs() <= 1e-12 * value.abs() { 0.0 } else { uncertainty };
     match place(uncertainty) {
         Some(place) if place <= MOST_DECIMALS => {
             // 28.33 and 0.07, from a table with two decimals, have no third.

@@ -32,7 +32,9 @@ pub(super) fn parsed(tests: &[Test], arguments: &Arguments) -> (Parsed, Vec<Pars
     let (mut versions, mut backends) = (Vec::new(), Vec::new());
     for (test, case) in tests.iter().zip(labels(&tests)) {
         // A test that failed has its place among the others all the same: the tool counts them.
-        if test.fields.get("avg_ts").is_some_and(Value::is_null) {
+        // A speed that is not above 0 is none: damage, or a tool that failed and did not notice.
+        let is_speed = |value: &Value| value.as_f64().is_none_or(|speed| speed > 0.0);
+        if test.fields.get("avg_ts").is_some_and(|speed| speed.is_null() || !is_speed(speed)) {
             let place = &test.place;
             parsed
                 .problems

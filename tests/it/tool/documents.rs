@@ -312,6 +312,17 @@ fn a_test_that_failed_is_told_and_keeps_the_others() {
 }
 
 #[test]
+fn a_speed_that_is_not_above_0_is_no_result() {
+    for speed in [-28.1, 0.0] {
+        let text = json("a.gguf", 512, 0, 330.5) + "\n" + &json("a.gguf", 0, 128, speed) + "\n";
+        let imported = read(&text);
+        assert_eq!(means(&imported.parsed.rows), [("pp512", 330.5)], "{speed}");
+        let problems = &imported.parsed.problems;
+        assert!(problems.iter().any(|it| it.contains("tg128 failed")), "{problems:?}");
+    }
+}
+
+#[test]
 fn each_table_has_the_version_below_it() {
     let first = table(&[("pp512", "1.00 ± 0.10")], "aaaa1111 (6097)");
     let last = table(&[("tg128", "2.00 ± 0.10")], "bbbb2222 (7001)");
