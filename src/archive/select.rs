@@ -1,5 +1,7 @@
 //! Which runs are meant by a word: a run, a campaign, a tag or a filter.
 
+use std::path::Path;
+
 use super::filter::{self, Filter, Listed};
 use super::{Archive, ArchiveError, RunDirectory, campaign, eval_samples, results};
 use crate::analyze::compare::Run;
@@ -33,6 +35,9 @@ pub enum Kind {
 /// The shortest beginning of an identifier that names a run.
 const SHORTEST_ID: usize = 4;
 
+/// The shortest part of a name that names a run: less stands in any name.
+const SHORTEST_PART: usize = 3;
+
 /// How many names an ambiguity lists.
 pub(super) const MAX_CANDIDATES: usize = 5;
 
@@ -61,8 +66,7 @@ pub fn select(archive: &Archive, word: &str) -> Result<Selection, ArchiveError> 
         let latest = latest.ok_or_else(|| ArchiveError::at(archive.directory(), "has no runs"))?;
         return found(vec![latest], Kind::Run);
     }
-    // The path of a run's directory names it, as a shell completes it.
-    let name = word.trim_end_matches('/').rsplit('/').next().unwrap_or(word);
+    let name = name_of(archive, word);
     if let Some(place) = runs.iter().position(|run| run.name() == name) {
         return found(vec![runs.swap_remove(place)], Kind::Run);
     }
@@ -83,10 +87,10 @@ pub fn select(archive: &Archive, word: &str) -> Result<Selection, ArchiveError> 
         }
     }
     let has_id = |listed: &Listed| word.len() >= SHORTEST_ID && listed.brief.id.starts_with(word);
-    let mut parts: Vec<RunDirectory> =
-        runs.into_iter().filter(|run| run.name().contains(name)).collect();
+    let has_part = |run: &RunDirectory| name.len() >= SHORTEST_PART && run.name().contains(name);
+    let mut parts: Vec<RunDirectory> = runs.into_iter().filter(has_part).collect();
     let of_id = of(&has_id);
-    parts.extend(of_id.into_iter().filter(|run| !run.name().contains(name)));
+    parts.extend(of_id.into_iter().filter(|run| !has_part(run)));
     match parts.len() {
         1 => found(parts, Kind::PartOfRun),
         0 => match campaign::find(archive, word) {
@@ -105,6 +109,16 @@ pub fn select(archive: &Archive, word: &str) -> Result<Selection, ArchiveError> 
             names(&parts)
         ))),
     }
+}
+
+/// The name in a word: the path of a run's directory in this archive names it, as a shell completes
+/// it. A path that leads elsewhere names nothing here.
+fn name_of<'a>(archive: &Archive, word: &'a str) -> &'a str {
+    let Some((directory, name)) = word.trim_end_matches('/').rsplit_once('/') else { return word };
+    let whole = |path: &Path| path.canonicalize().ok();
+    let directory = whole(Path::new(if directory.is_empty() { "/" } else { directory }));
+    let is_here = directory.is_some() && directory == whole(archive.directory());
+    if is_here { name } else { word }
 }
 
 /// The runs that a word names, the oldest first.

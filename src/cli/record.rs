@@ -505,6 +505,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
         }
         Subcommands::List { filter, json } => Action::List(filter.into(), output(json)),
         Subcommands::Show { run, json } => Action::Show(run.run, output(json)),
+        Subcommands::Tag { tags, remove, .. } if tags.is_empty() && remove.is_empty() => {
+            return Err(UsageError("tag: name a tag to add, or --remove one".to_owned()));
+        }
         Subcommands::Tag { run, tags, remove } => {
             Action::Tag(run.run, tags.into_iter().collect(), remove)
         }

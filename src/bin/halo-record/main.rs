@@ -162,7 +162,11 @@ fn ensure_writable(file: &Path, is_forced: bool) -> anyhow::Result<()> {
         anyhow::bail!("{}: no such directory; make it first", parent.display());
     }
     anyhow::ensure!(!file.is_dir(), "{shown}: is a directory; name a file in it");
-    anyhow::ensure!(is_forced || !file.exists(), "{shown}: is there already; --force replaces it");
+    // A file is replaced by another of its name, which must never happen to a device or a link.
+    if let Ok(metadata) = file.symlink_metadata() {
+        anyhow::ensure!(metadata.is_file(), "{shown}: is no regular file; name another");
+        anyhow::ensure!(is_forced, "{shown}: is there already; --force replaces it");
+    }
     Ok(())
 }
 

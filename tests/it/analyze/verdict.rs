@@ -345,3 +345,23 @@ fn a_damaged_recording_is_an_error() {
     let error = judge(&clean().0, &Damaged, &Thresholds::default()).unwrap_err();
     assert!(error.0.contains("no footer"));
 }
+
+#[test]
+fn another_process_that_keeps_the_processor_busy_contends() {
+    use halo::run::manifest::ProcessUse;
+    let used = |name: &str, cores: f64| {
+        let (mut manifest, recording) = clean();
+        manifest.processes =
+            Some(vec![ProcessUse { pid: 7, name: name.to_owned(), cores, bytes: 1 }]);
+        judge(&manifest, &recording, &Thresholds::default()).unwrap()
+    };
+    let verdict = used("cc1plus", 0.9);
+    assert_eq!(verdict.reasons[0].reason, CONTENDED, "{verdict:?}");
+    assert_eq!(
+        verdict.reasons[0].evidence,
+        "cc1plus (pid 7) took 0.9 of a core while the command ran"
+    );
+    assert_eq!(used("Xwayland", 0.3).reasons, []);
+    // It may be what is measured; its use of the GPU tells.
+    assert_eq!(used("llama-server", 3.0).reasons, []);
+}

@@ -236,3 +236,23 @@ fn a_clock_that_systemd_synchronized_is() {
     fs::write(directory.join("synchronized"), "").unwrap();
     assert_eq!(found(&check(machine.path(), &[]).0, "clock").0, "good");
 }
+
+#[test]
+fn who_takes_the_processor_is_named() {
+    use halo::run::manifest::ProcessUse;
+    let process =
+        |name: &str, cores| ProcessUse { pid: 7, name: name.to_owned(), cores, bytes: 1 << 30 };
+    let of = |busiest: Option<Vec<ProcessUse>>| {
+        checks::cpu_idle(&Machine { busiest, ..Machine::default() })
+    };
+    assert_eq!(of(None).state, State::Unknown);
+    assert_eq!(of(Some(Vec::new())).state, State::Good);
+    assert_eq!(of(Some(vec![process("Xwayland", 0.2)])).state, State::Good);
+    let busy = of(Some(vec![process("cc1plus", 0.97), process("Xwayland", 0.2)]));
+    assert_eq!(busy.state, State::Bad);
+    assert!(busy.says.contains("cc1plus (pid 7, 1.0 of a core, 1.00 GiB)"), "{}", busy.says);
+    assert!(busy.remedy.unwrap().contains("kill 7"));
+    let machine = Machine { largest: Some(vec![process("firefox", 0.0)]), ..Machine::default() };
+    let memory = checks::memory(&machine, None);
+    assert!(memory.says.contains("most is held by firefox (pid 7, 1.00 GiB)"), "{}", memory.says);
+}

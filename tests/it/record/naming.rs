@@ -76,7 +76,9 @@ fn what_matches_exactly_wins_everywhere() {
 #[test]
 fn nothing_is_removed_by_an_empty_or_a_partial_name() {
     let (archive, names) = archive();
-    for word in ["", "cat", "a", "kv", "tag=a", "tool=cat", &names[0][..10], &names[1][..20]] {
+    let elsewhere = format!("/nonexistent/{}", names[0]);
+    let words = ["", "cat", "a", "kv", "tag=a", "tool=cat", ".", "/", &names[0][..10], &elsewhere];
+    for word in words {
         for more in [&["--yes"][..], &["--dry-run"], &[]] {
             let output = archive.run(&[&["rm", word], more].concat());
             assert_eq!(output.status.code(), Some(1), "{word:?} {more:?}");
@@ -129,6 +131,9 @@ fn an_argument_that_matches_nothing_is_a_failure() {
         &["bundle", "nothing"],
         &["recover", "nothing"],
         &["tag", "latest", "--remove", "nothing"],
+        &["tag", "latest"],
+        &["show", "."],
+        &["show", "/"],
         &["export", "latest", "--format", "csv", "--table", "nothing"],
     ] {
         let output = archive.run(arguments);
@@ -175,4 +180,46 @@ fn a_campaign_tells_what_was_removed_of_it() {
     let shown = user.program(&["show", &campaign]).output().unwrap();
     assert!(text(&shown.stderr).contains("no such run"), "{}", text(&shown.stderr));
     assert_eq!(fs::read_dir(user.archive.path().join("campaigns")).unwrap().count(), 0);
+}
+
+#[test]
+fn nothing_but_a_regular_file_is_replaced() {
+    let (archive, names) = archive();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    std::os::unix::fs::symlink("nowhere", path("dangling")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, path("pipe"), 0o600.into()).unwrap();
+    for (name, part) in [("dangling", "no regular file"), ("pipe", "no regular file")] {
+        for subcommand in ["report", "bundle"] {
+            let output = archive.run(&[subcommand, &names[0], "--force", "-o", &path(name)]);
+            assert!(!output.status.success() && text(&output.stderr).contains(part), "{name}");
+        }
+    }
+    assert!(fs::symlink_metadata(path("dangling")).unwrap().is_symlink());
+    for arguments in [
+        &["report", &names[0], "-o", &path("none/x.html")][..],
+        &["bundle", &names[0], "-o", &path("none/x.tar.zst")],
+    ] {
+        let said = text(&archive.run(arguments).stderr);
+        assert!(said.contains("no such directory; make it first"), "{arguments:?}: {said}");
+    }
+    assert!(!Path::new(&path("none")).exists());
+}
+
+/// The machine that runs the tests: below a fixture there are no processes to ask for.
+#[test]
+fn a_process_that_keeps_the_processor_busy_is_named() {
+    let (archive, directory) = (Archive::new(), tempfile::tempdir().unwrap());
+    let program = directory.path().join("halo-busy-loop");
+    super::write_program(&program, "while :; do :; done");
+    let mut busy = std::process::Command::new(&program).spawn().unwrap();
+    let flags = ["run", "--lead", "0", "--interval", "1s", "--", "sleep", "2"];
+    let output = archive.run(&flags);
+    busy.kill().unwrap();
+    busy.wait().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let processes = super::manifest(&archive.only_run()).processes.unwrap();
+    let named = processes.iter().find(|process| process.name == "halo-busy-loop");
+    assert!(named.is_some_and(|it| it.cores > 0.0 && it.bytes > 0), "{processes:?}");
+    assert!(!processes.iter().any(|process| process.name == "sleep"), "{processes:?}");
 }
