@@ -39,13 +39,14 @@ impl Redactor {
 
     /// The text without what is private.
     pub fn clean(&mut self, text: &str) -> String {
+        // Paths first: what hides a key may take the last part of one, and another would be left as such.
+        let text = self.paths(text);
         let hidden: Vec<String> = text.split('\n').map(secret::hide).collect();
         let hidden = hidden.join("\n");
         if hidden != text {
             self.count("key");
         }
-        let mut text = self.paths(&hidden);
-        text = self.words(&text);
+        let mut text = self.words(&hidden);
         for (name, kind) in self.names.clone() {
             let found = occurrences(&text, &name);
             if found > 0 {
