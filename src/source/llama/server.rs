@@ -379,6 +379,7 @@ impl Server {
         is_free: bool,
         samples: &mut Samples,
     ) -> State {
+        let before = if is_free { None } else { target.connections() };
         let answer = match target.get("/metrics") {
             Ok(answer) => answer,
             Err(error) => {
@@ -425,7 +426,7 @@ impl Server {
             let waits = number("requests_deferred").is_some_and(|count| count > 0.0);
             let work = Work { tokens, is_busy: is_busy || waits };
             let watch = self.watches.entry(target.id()).or_default();
-            watch.answered(at, work, || target.connections());
+            watch.answered(at, work, before);
         }
         // A question about slots wakes a sleeping model and keeps an idle one awake.
         let slots = if is_busy && self.config.slots {

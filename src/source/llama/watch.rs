@@ -20,6 +20,10 @@ const FIRST_REST: Duration = Duration::from_secs(30);
 /// How long it is left alone at most: who lets a model sleep does so within the hour.
 const LONGEST_REST: Duration = Duration::from_hours(2);
 
+/// How many connections in a row may have caused no work before the next is believed less: a question
+/// may come between a connection and the request on it.
+const BELIEVED: u32 = 3;
+
 /// Open connections by their two ends.
 pub type Connections = BTreeSet<String>;
 
@@ -82,21 +86,18 @@ impl Watch {
     }
 
     fn rest_after_alarms(&self) -> Duration {
-        match self.false_alarms.checked_sub(1) {
+        match self.false_alarms.checked_sub(BELIEVED) {
             Some(more) => FIRST_REST.saturating_mul(1 << more.min(16)).min(LONGEST_REST),
             None => Duration::ZERO,
         }
     }
 
-    /// Takes an answer to such a question.
-    pub fn answered(
-        &mut self,
-        now: Instant,
-        work: Work,
-        connections: impl FnOnce() -> Option<Connections>,
-    ) {
+    /// Takes an answer to such a question. `before` has the connections that were open when it was
+    /// asked: what came since is new.
+    pub fn answered(&mut self, now: Instant, work: Work, before: Option<Connections>) {
         let earlier = self.tokens.replace(work.tokens);
-        let rest = self.idle.take().map(|idle| now.saturating_duration_since(idle.since));
+        let idle = self.idle.take();
+        let rest = idle.as_ref().map(|idle| now.saturating_duration_since(idle.since));
         let has_ended = rest.is_some_and(|rest| rest >= self.rest);
         // Fewer than before: it was started anew. The counts are whole numbers.
         let has_moved = |earlier: f64| (work.tokens - earlier).abs() >= 0.5;
@@ -113,7 +114,10 @@ impl Watch {
         } else if rest.is_some() {
             self.false_alarms += 1;
         }
-        let connections = connections().unwrap_or_default();
+        // While it is believed, a connection that asked for nothing yet stays new.
+        let is_believed = rest.is_some() && !has_ended && self.false_alarms < BELIEVED;
+        let known = idle.filter(|_| is_believed).map(|idle| idle.connections);
+        let connections = known.or(before).unwrap_or_default();
         self.idle = Some(Idle { since: now, connections });
     }
 
