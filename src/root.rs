@@ -7,7 +7,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
@@ -26,6 +26,10 @@ const LARGEST_WORD: usize = 128;
 /// The largest text file that is believed: `/proc/stat` of a machine with 1,024 threads is a
 /// third of this.
 const TEXT_BYTES: usize = 256 * 1024;
+
+/// The largest table that is read line by line: the sockets of a kernel with as many in `TIME_WAIT`
+/// as it keeps by default (`tcp_max_tw_buckets`: 262,144 lines of 150 bytes) are less.
+const TABLE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// As many links the kernel follows on the way to one file (`MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
@@ -308,6 +312,14 @@ impl Root {
         self.unremembered(path, &self.locate(path), TEXT_BYTES)
     }
 
+    /// The lines of a table of the kernel that may be too long to keep, as that of the sockets, one
+    /// after the other; not remembered, as with [`Root::private`].
+    pub fn private_lines(&self, path: &str, each: impl FnMut(&str)) -> Result<(), ReadError> {
+        self.fault(path)
+            .and_then(|()| for_each_line(&self.resolve(path)?, each))
+            .map_err(|error| ReadError::system(&self.locate(path), &error))
+    }
+
     /// The number that is the whole content of a file.
     pub fn number<T: FromStr>(&self, path: &str) -> Result<T, ReadError> {
         let text = self.read(path)?;
@@ -576,6 +588,16 @@ fn read_at_most(location: &Path, limit: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(8 * 1024);
     file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+fn for_each_line(location: &Path, mut each: impl FnMut(&str)) -> io::Result<()> {
+    let mut table = BufReader::new(File::open(location)?.take(TABLE_BYTES));
+    let mut line = Vec::new();
+    while table.read_until(b'\n', &mut line)? > 0 {
+        each(&String::from_utf8_lossy(&line));
+        line.clear();
+    }
+    Ok(())
 }
 
 /// Whether a text can be the value of a label: short, and on one line.

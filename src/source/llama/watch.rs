@@ -93,7 +93,7 @@ impl Watch {
     }
 
     /// Takes an answer to such a question. `before` has the connections that were open when it was
-    /// asked: what came since is new.
+    /// asked: what came since is new, and the others only once they have asked for nothing a few times.
     pub fn answered(&mut self, now: Instant, work: Work, before: Option<Connections>) {
         let earlier = self.tokens.replace(work.tokens);
         let idle = self.idle.take();
@@ -114,10 +114,15 @@ impl Watch {
         } else if rest.is_some() {
             self.false_alarms += 1;
         }
-        // While it is believed, a connection that asked for nothing yet stays new.
-        let is_believed = rest.is_some() && !has_ended && self.false_alarms < BELIEVED;
-        let known = idle.filter(|_| is_believed).map(|idle| idle.connections);
-        let connections = known.or(before).unwrap_or_default();
+        // A connection that asked for nothing yet may be about to: while it is believed it stays new,
+        // also one that was open before the first idle answer.
+        let is_believed = !has_ended && self.false_alarms < BELIEVED;
+        let known = match idle {
+            _ if !is_believed => before,
+            Some(idle) => Some(idle.connections),
+            None => None,
+        };
+        let connections = known.unwrap_or_default();
         self.idle = Some(Idle { since: now, connections });
     }
 
@@ -131,27 +136,23 @@ impl Watch {
 /// The connections of this machine to or from a port that are open now; none where they cannot be
 /// seen. Halo closes its own after each question.
 pub fn connections(root: &Root, port: u16) -> Option<Connections> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| root.private(path).ok());
+    let mut open = Connections::new();
+    let mut read =
+        |path: &str| root.private_lines(path, |line| open.extend(open_connection(line, port)));
+    read("/proc/net/tcp").ok()?;
     // IPv6 may be off.
-    tables[0].as_ref()?;
-    let tables = tables.iter().flatten().map(|bytes| String::from_utf8_lossy(bytes));
-    Some(tables.flat_map(|table| open_connections(&table, port)).collect())
+    let _ = read("/proc/net/tcp6");
+    Some(open)
 }
 
-/// Reads a table of sockets, as `proc_net_tcp.rst` of the kernel describes it.
-pub fn open_connections(table: &str, port: u16) -> Vec<String> {
+/// Reads a line of a table of sockets, as `proc_net_tcp.rst` of the kernel describes it: its two ends
+/// where it is an open connection to or from the port.
+pub fn open_connection(line: &str, port: u16) -> Option<String> {
     /// `TCP_ESTABLISHED`.
     const ESTABLISHED: &str = "01";
     let ends = format!(":{port:04X}");
-    let is_meant = |line: &&str| {
-        let mut words = line.split_whitespace().skip(1);
-        let (local, remote, state) = (words.next(), words.next(), words.next());
-        let has_port = [local, remote].into_iter().flatten().any(|end| end.ends_with(&ends));
-        state == Some(ESTABLISHED) && has_port
-    };
-    let pair = |line: &str| {
-        let words: Vec<&str> = line.split_whitespace().skip(1).take(2).collect();
-        words.join(" ")
-    };
-    table.lines().filter(is_meant).map(pair).collect()
+    let mut words = line.split_whitespace().skip(1);
+    let (local, remote, state) = (words.next()?, words.next()?, words.next()?);
+    let has_port = [local, remote].into_iter().any(|end| end.ends_with(&ends));
+    (state == ESTABLISHED && has_port).then(|| format!("{local} {remote}"))
 }

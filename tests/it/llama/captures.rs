@@ -66,7 +66,7 @@ fn any_text_is_read_or_is_none() {
             let _ = (text::loaded_models(text), text::running(text), text::backends(text));
             let _ = (text::health(text), text::ollama_models(text), vllm::figures(text));
             let _ = text::sleeping_models(text);
-            let _ = (vllm::build(text), vllm::contexts(text), watch::open_connections(text, 80));
+            let _ = (vllm::build(text), vllm::contexts(text), watch::open_connection(text, 80));
         }
     });
 }
