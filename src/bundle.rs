@@ -1,9 +1,7 @@
 //! A run as one file for others: its manifest, tables and raw output with their hashes, without
 //! what tells who and where somebody is.
 
-mod contents;
 mod pack;
-mod redact;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +9,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use redact::Redactor;
 pub use verify::{Verified, verify};
 
 use crate::archive::{ArchiveError, Lock, RunDirectory};
@@ -75,24 +72,6 @@ fn remove(directory: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-fn redactor(manifest: &Manifest) -> Redactor {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let short = host.split('.').next().unwrap_or_default().to_owned();
-    let variables =
-        ["USER", "LOGNAME", "SUDO_USER"].into_iter().filter_map(|v| std::env::var(v).ok());
-    let mut users: BTreeSet<String> = variables.collect();
-    // Who recorded it may be somebody else than who bundles it.
-    let text = serde_json::to_string(manifest).unwrap_or_default();
-    for home in HOMES {
-        users.extend(text.split(home).skip(1).filter_map(|rest| {
-            let name = rest.split(|c: char| !c.is_alphanumeric() && !"_.-".contains(c)).next()?;
-            (!name.is_empty()).then(|| name.to_owned())
-        }));
-    }
-    let users: Vec<String> = users.into_iter().collect();
-    Redactor::new(&[host, short], &users, vec![manifest.id.clone()])
 }
 
 impl Bundled {

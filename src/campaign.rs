@@ -17,7 +17,7 @@ use crate::plan::matrix::{self, Asked, Matrix};
 use crate::plan::memory::Memory;
 use crate::plan::order::Order;
 use crate::process::foreground::{Signals, is_ending};
-use crate::record::secret;
+use crate::redact::keys;
 use crate::record::{self, Exit, Membership, RecordError, Request, recover};
 use crate::run::campaign::{PlannedCell, Recording};
 use crate::run::manifest::{Kind, Recorder, SCHEMA_VERSION, Tags};
@@ -107,7 +107,7 @@ pub fn plan(new: &New, command_line: &[OsString]) -> Result<(Campaign, Vec<Strin
         id,
         name: format!("{}-{what}", created.strftime("%Y%m%dT%H%M%SZ")),
         created,
-        asked: secret::hide_in_command(command_line),
+        asked: keys::hide_in_command(command_line),
         order: order.as_str().to_owned(),
         tags,
         recording: new.recording.clone(),

@@ -22,6 +22,7 @@ use crate::fitness::processes::Processes;
 use crate::fitness::{Progress, Requirements, Waited};
 use crate::process::foreground::{self, Ended, Event, Running, Show, Signals, Task, Watch};
 use crate::root::Root;
+use crate::redact::keys;
 use crate::run::campaign::{Endpoint, PlannedCell};
 use crate::run::journal::{Header, Line, VERSION};
 use crate::run::manifest::{Kind, Manifest, State, Tags};
@@ -47,7 +48,6 @@ mod probe;
 pub mod recover;
 mod repeat;
 mod sampling;
-pub mod secret;
 mod server;
 mod worth;
 
@@ -287,7 +287,7 @@ impl Recording {
         let files = collect::directory(&directory);
         let argv = with_output(&prepared.plan.argv, &files);
         let argv = container::with_environment(&argv, &variables);
-        manifest.command.executed = secret::hide_in_command(&argv);
+        manifest.command.executed = keys::hide_in_command(&argv);
         if request.endpoint.is_some() {
             manifest.command.directory = files.to_string_lossy().into_owned();
         }

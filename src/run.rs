@@ -13,6 +13,7 @@ pub mod journal;
 pub mod manifest;
 pub mod model;
 pub mod row;
+pub mod share;
 pub mod thresholds;
 
 pub use brief::Brief;
@@ -23,6 +24,7 @@ pub use environment::Environment;
 pub use eval::{Completion, EvalSample, Score};
 pub use manifest::Manifest;
 pub use row::Row;
+pub use share::Share;
 pub use thresholds::{Evidence, Thresholds};
 
 /// The file of a run directory that says what the run is.

@@ -5,15 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 
 use super::read::Table;
 use super::write::{Identity, Output};
 use super::{ArchiveError, RunDirectory};
 use crate::run::Manifest;
 
-/// Writes a table of a run into another directory, each text of it as `clean` gives it; everything
-/// else stays as it is.
+/// Writes a table of a run into another directory, each text of it as `clean` gives it for its column;
+/// numbers, times and truths stay as they are. Columns of other kinds are left out: halo writes none.
 ///
 /// # Errors
 ///
@@ -23,23 +23,37 @@ pub fn texts(
     manifest: &Manifest,
     table: &str,
     to: &Path,
-    mut clean: impl FnMut(&str) -> String,
+    name: &str,
+    mut clean: impl FnMut(&str, &str) -> String,
 ) -> Result<(), ArchiveError> {
-    let identity = Identity::of(manifest, clean(run.name()));
-    let (name, table) = (table, Table::open(run, table)?);
+    let identity = Identity::of(manifest, name.to_owned());
+    let (file, table) = (table, Table::open(run, table)?);
     let refuse = |error: io::Error| ArchiveError::at(to, error);
-    let schema = Arc::clone(table.schema());
-    let mut output = Output::create(to, name, schema, &identity).map_err(refuse)?;
-    for batch in table.rows()? {
+    let fields = table.schema().fields().iter();
+    let kept: Vec<usize> = (0..).zip(fields).filter(|(_, field)| is_kept(field)).map(|(at, _)| at).collect();
+    let schema = table.schema().project(&kept);
+    let schema = Arc::new(schema.map_err(|error| ArchiveError::at(table.path(), error))?);
+    let mut output = Output::create(to, file, Arc::clone(&schema), &identity).map_err(refuse)?;
+    for batch in table.columns(&kept)? {
         let batch = batch?;
-        let columns = batch.columns().iter().map(|column| -> ArrayRef {
+        let columns = batch.columns().iter().zip(schema.fields());
+        let columns = columns.map(|(column, field)| -> ArrayRef {
             if column.data_type() != &DataType::Utf8 {
                 return Arc::clone(column);
             }
             let texts = column.as_string::<i32>().iter();
-            Arc::new(texts.map(|text| text.map(&mut clean)).collect::<StringArray>())
+            let texts = texts.map(|text| text.map(|text| clean(field.name(), text)));
+            Arc::new(texts.collect::<StringArray>())
         });
         output.write(columns.collect()).map_err(refuse)?;
     }
     output.finish().map_err(refuse)
+}
+
+/// Whether a column is of a kind that halo writes.
+fn is_kept(field: &Field) -> bool {
+    let kind = field.data_type();
+    let is_name = field.name().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_plain = kind.is_numeric() || matches!(kind, DataType::Timestamp(..) | DataType::Boolean | DataType::Utf8);
+    is_name && is_plain
 }

@@ -5,9 +5,10 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::preflight::Prepared;
-use super::{Request, collect, file_name, model, secret};
+use super::{Request, collect, file_name, model};
 use crate::archive::RunDirectory;
 use crate::command_line::{self, model::NamedModel};
+use crate::redact::keys;
 use crate::run::campaign::PlannedCell;
 use crate::run::manifest::{Command, Manifest, Model, Origin, State, Tool};
 
@@ -69,8 +70,8 @@ pub(super) fn manifest(
         tags: request.tags.clone(),
         thresholds: Some(request.config.verdict.clone()),
         command: Command {
-            asked: secret::hide_in_command(&request.argv),
-            executed: secret::hide_in_command(&prepared.plan.argv),
+            asked: keys::hide_in_command(&request.argv),
+            executed: keys::hide_in_command(&prepared.plan.argv),
             directory: working.to_string_lossy().into_owned(),
             ..Command::default()
         },

@@ -9,11 +9,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::find_program;
-use super::{Request, secret};
+use super::Request;
 use crate::command_line::container::{self, Client};
 use crate::config::Config;
 use crate::metric::{Sample, Samples};
 use crate::process::{Output, Program};
+use crate::redact::keys;
 use crate::root::Root;
 use crate::run::Environment;
 use crate::sample::Sampler;
@@ -77,7 +78,7 @@ pub(super) fn at_start(request: &Request, root: &Root, sampler: &Sampler) -> Env
         }
     };
     for (name, value) in variables(&request.argv) {
-        add(&format!("variable.{name}"), Some(secret::hide(&value)));
+        add(&format!("variable.{name}"), Some(keys::hide(&value)));
     }
     let programs = Programs { until: Instant::now() + DEADLINE };
     // Looking at a repository must run nothing that it configures itself.
@@ -187,7 +188,7 @@ fn facts_of_files(root: &Root) -> Vec<(String, String)> {
             facts.push((name.to_owned(), value));
         }
     };
-    add("kernel.command_line", root.read("/proc/cmdline").ok().map(|line| secret::hide(&line)));
+    add("kernel.command_line", root.read("/proc/cmdline").ok().map(|line| keys::hide(&line)));
     add("kernel.build", root.read("/proc/version").ok());
     let microcode = root.read("/proc/cpuinfo").ok().and_then(|text| {
         let line = text.lines().find_map(|line| line.strip_prefix("microcode"))?;
@@ -348,7 +349,7 @@ impl Programs {
 
 /// Whether a variable may be archived.
 fn is_shown(name: &str) -> bool {
-    VARIABLES.iter().any(|start| name.starts_with(start)) && !secret::is_secret_variable(name)
+    VARIABLES.iter().any(|start| name.starts_with(start)) && !keys::is_secret_variable(name)
 }
 
 fn is_fact(value: &str) -> bool {

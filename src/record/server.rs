@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::guard::Guard;
-use super::{Refusal, Request, secret};
+use super::{Refusal, Request};
 use crate::analyze::phase::SERVER_IDLE;
 use crate::config::Llama;
 use crate::process::foreground::Signals;
@@ -74,7 +74,7 @@ pub(super) fn with_server(request: &Request) -> Request {
     let mut request = request.clone();
     let may_be = request.endpoint.as_ref().is_none_or(|endpoint| endpoint.server != Kind::Other);
     // The address becomes a label, where no password belongs.
-    let is_plain = |url: &String| secret::hide(url) == *url;
+    let is_plain = |url: &String| keys::hide(url) == *url;
     let url = url(&request).filter(|url| may_be && is_local(url) && is_plain(url));
     if let Some(url) = url.filter(|_| request.config.llama.is_empty()) {
         let file = request.endpoint.as_ref().and_then(|endpoint| endpoint.api_key_file.clone());
@@ -156,7 +156,7 @@ pub(super) fn watch(url: &str, timeout: Duration, guard: &Arc<Guard>) {
                 if since.elapsed() >= timeout {
                     guard.lose_server(format!(
                         "halo ended it: nothing listened at {} for {:.0} s",
-                        secret::hide(&url),
+                        keys::hide(&url),
                         since.elapsed().as_secs_f64()
                     ));
                     return;

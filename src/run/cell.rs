@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::share::{Share, share};
+use crate::redact::Redactor;
+
 /// What defines a run of a campaign, so that the same cell of two campaigns can be compared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -12,6 +15,15 @@ pub enum Cell {
     Benchmark(BenchmarkCell),
     /// Of an eval.
     Eval(EvalCell),
+}
+
+impl Share for Cell {
+    fn share(self, redactor: &mut Redactor) -> Self {
+        match self {
+            Self::Benchmark(cell) => Self::Benchmark(cell.share(redactor)),
+            Self::Eval(cell) => Self::Eval(cell.share(redactor)),
+        }
+    }
 }
 
 impl Cell {
@@ -59,6 +71,8 @@ pub struct EvalCell {
     pub eval: String,
 }
 
+share!(EvalCell { clean model, eval; });
+
 impl fmt::Display for EvalCell {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}, {}", self.model, self.eval)
@@ -92,6 +106,11 @@ pub struct BenchmarkCell {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<u32>,
 }
+
+share!(BenchmarkCell {
+    keep batch, ubatch, depth, prompt, generation, repetitions, round;
+    clean model, backend, kv;
+});
 
 impl BenchmarkCell {
     /// The same cell whatever the round: what is compared.

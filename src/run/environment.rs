@@ -4,6 +4,36 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::share::{Share, is_known_program};
+use crate::redact::{Kind, Redactor};
+use crate::source::tuning::command_line;
+
+/// Facts that halo made itself, or that are the same on each machine of a model, by how their names
+/// begin.
+const KEPT: [&str; 17] = [
+    "cpu.",
+    "firmware.",
+    "fitness.",
+    "git.dirty",
+    "gpu.",
+    "halo.",
+    "host.bios",
+    "host.board",
+    "host.cpu",
+    "host.kernel",
+    "host.os",
+    "imported.time_from",
+    "mesa",
+    "npu.",
+    "rocm",
+    "ryzen_smu",
+    "tuning.",
+];
+
+/// Facts that a user or a program made: they are cleaned.
+const CLEANED: [&str; 6] =
+    ["container.image", "host.container.image", "imported.file", "kernel.build", "sleep.", "variable."];
+
 /// The machine and the place of a run at one moment. What is unknown has no key.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
@@ -14,4 +44,35 @@ pub struct Environment {
     /// Numbers by series, as `halo_power_limit_watts{limit="stapm"}`; the unit is the family's.
     #[serde(default)]
     pub values: BTreeMap<String, f64>,
+}
+
+/// Facts that are neither kept nor cleaned are left out: the commit of the directory that the user was
+/// in, the name of a container.
+impl Share for Environment {
+    fn share(self, redactor: &mut Redactor) -> Self {
+        let is_one_of =
+            |name: &str, known: &[&str]| known.iter().any(|known| name.starts_with(known));
+        let share = |(name, value): (String, String)| {
+            let value = match &*name {
+                // Of what the kernel was started with only what changes how a model runs.
+                "kernel.command_line" => command_line::public(&value),
+                "gpu.users" => programs(&value, redactor),
+                known if is_one_of(known, &KEPT) => value,
+                known if is_one_of(known, &CLEANED) => value.share(redactor),
+                _ => return None,
+            };
+            Some((name, value))
+        };
+        Self { facts: self.facts.into_iter().filter_map(share).collect(), values: self.values }
+    }
+}
+
+/// Names of programs, of which those are replaced that are not known.
+fn programs(names: &str, redactor: &mut Redactor) -> String {
+    let names = names.split(", ").map(|name| match name {
+        "none seen" => name.to_owned(),
+        known if is_known_program(known) => known.to_owned(),
+        other => redactor.stand_in(Kind::Process, other),
+    });
+    names.collect::<Vec<_>>().join(", ")
 }

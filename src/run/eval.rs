@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::share::share;
+
 /// A score of a task: a figure of the manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
@@ -38,6 +40,11 @@ pub struct Score {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chance: Option<String>,
 }
+
+share!(Score {
+    keep value, samples, solved, standard_error, low, high, joules_per_solved, is_partial;
+    clean task, metric, chance;
+});
 
 impl Score {
     /// A value of which nothing more is known.

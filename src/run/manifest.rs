@@ -6,7 +6,9 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::share::{self, Share, share};
 use super::{Cell, Completion, Environment, Score, Thresholds};
+use crate::redact::Redactor;
 
 /// The version of the archive's format that this halo writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -109,6 +111,14 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment_at_end: Option<Environment>,
 }
+
+share!(Manifest {
+    keep schema_version, id, kind, origin, state, results, started, ended, completion, sampling,
+        thresholds, bundle, files, recorder;
+    clean name, campaign, cell, unparsed, failure, problems, tags, notes, command, tool, models,
+        backend, summary, cases, scores, verdict, energy, processes, environment_at_start,
+        environment_at_end;
+});
 
 impl Manifest {
     /// Adds what is to be known of the run, once.
@@ -251,6 +261,8 @@ pub struct Note {
     pub text: String,
 }
 
+share!(Note { keep time; clean text; });
+
 /// The command of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
@@ -290,6 +302,12 @@ pub struct Command {
     pub lost_server: bool,
 }
 
+share!(Command {
+    keep gpus, started, ended, exit_code, signal, asked_to_end, lost_server;
+    clean asked, executed, aborted;
+    leave_out directory, places;
+});
+
 /// The tool that a command runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tool {
@@ -299,6 +317,8 @@ pub struct Tool {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
+
+share!(Tool { clean name, version; });
 
 /// A model file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -328,6 +348,8 @@ pub struct Model {
     pub metadata: BTreeMap<String, serde_json::Value>,
 }
 
+share!(Model { keep bytes, sha256, fingerprint; clean name, reference, file, metadata; });
+
 /// One figure of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
@@ -349,6 +371,8 @@ pub struct Summary {
     pub repetitions: Option<u32>,
 }
 
+share!(Summary { keep mean, standard_deviation, repetitions; clean task, case, metric, unit; });
+
 /// What one case was measured with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Case {
@@ -359,6 +383,8 @@ pub struct Case {
     /// What the tool says about it; fields that halo does not know are kept.
     pub parameters: BTreeMap<String, serde_json::Value>,
 }
+
+share!(Case { clean task, case, parameters; });
 
 /// How the machine was sampled.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -392,6 +418,8 @@ pub struct Verdict {
     pub missing: Vec<String>,
 }
 
+share!(Verdict { keep label; clean reasons, missing; });
+
 /// A reason that flags a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Flag {
@@ -403,6 +431,8 @@ pub struct Flag {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<String, f64>,
 }
+
+share!(Flag { keep reason; clean evidence, figures; });
 
 /// The energy that a run or a part of it took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -450,6 +480,12 @@ pub struct Energy {
     pub tokens_per_second_per_watt: Option<f64>,
 }
 
+share!(Energy {
+    keep work, seconds, coverage, joules, mean_watts, peak_watts, idle_watts, tokens, joules_per_token,
+        joules_per_token_above_idle, tokens_per_second_per_watt;
+    clean task, case, source, absent;
+});
+
 /// What a process took while a command ran that it does not belong to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessUse {
@@ -461,6 +497,12 @@ pub struct ProcessUse {
     pub cores: f64,
     /// Resident memory at the end, in bytes.
     pub bytes: u64,
+}
+
+impl Share for ProcessUse {
+    fn share(self, redactor: &mut Redactor) -> Self {
+        Self { pid: 0, name: share::program(self.name, redactor), ..self }
+    }
 }
 
 /// What was done to a run so that it can be given to others.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::near::near;
 use crate::plan::{Refusal, own_file};
-use crate::record::secret;
+use crate::redact::keys;
 use crate::tool::{self, TOOLS};
 
 const KIND: own_file::Kind = own_file::Kind {
@@ -64,9 +64,9 @@ impl Eval {
             ));
         }
         let is_secret = |(name, value): (&String, &String)| {
-            !value.is_empty() && secret::is_secret_variable(name)
+            !value.is_empty() && keys::is_secret_variable(name)
         };
-        let has_secret = secret::hide_in_command(&words) != self.command;
+        let has_secret = keys::hide_in_command(&words) != self.command;
         if has_secret || self.environment.iter().any(is_secret) {
             fault(
                 "it has a key, and commands are archived; export the variable instead, which the \

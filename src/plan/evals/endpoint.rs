@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::http::{Answer, Client};
 use crate::plan::Refusal;
-use crate::record::{KEY_VARIABLE, key_of, secret};
+use crate::record::{KEY_VARIABLE, key_of};
+use crate::redact::keys;
 use crate::root::ReadError;
 use crate::run::campaign::{Endpoint, Server};
 use crate::source::llama::{ollama, text};
@@ -73,7 +74,7 @@ pub fn find(wanted: &Wanted) -> Result<Endpoint, Refusal> {
 /// `http://host:8080/v1`.
 fn completed(named: &str) -> Result<String, Refusal> {
     let url = named.trim_end_matches('/');
-    if secret::hide(named) != named {
+    if keys::hide(named) != named {
         return Err(Refusal(
             "--endpoint: has a password, which would be archived; give the key in OPENAI_API_KEY or \
              --api-key-file"

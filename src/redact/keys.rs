@@ -3,57 +3,19 @@
 //! What is hidden by mistake costs a setting, what is shown by mistake cannot be taken back. Yet
 //! the parameters of a benchmark stay readable: `--max-tokens` and `--tokenizer` are no secrets.
 
+mod assigned;
+mod random;
+pub mod services;
+
 use std::ffi::OsString;
 use std::ops::Range;
 
+use super::text;
+
+pub(crate) use assigned::is_secret_name;
+
 /// What stands where a secret was.
 pub const HIDDEN: &str = "(hidden)";
-
-/// What a name ends in that holds a secret.
-const SECRET_PARTS: [&str; 16] = [
-    "apikey",
-    "auth",
-    "authorization",
-    "bearer",
-    "cookie",
-    "credential",
-    "credentials",
-    "creds",
-    "key",
-    "pass",
-    "passphrase",
-    "passwd",
-    "password",
-    "pwd",
-    "secret",
-    "token",
-];
-
-/// Words before `token` with which it is one of a model's own tokens, not a secret.
-const MODEL_TOKENS: [&str; 12] = [
-    "bos", "cls", "eos", "image", "mask", "pad", "prefix", "sep", "special", "stop", "suffix",
-    "unk",
-];
-
-/// How tokens of known services begin, and whether `-` and `_` may follow among the letters.
-const TOKENS: [(&str, bool); 13] = [
-    ("AKIA", false),
-    ("eyJ", true),
-    ("ghp_", false),
-    ("gho_", false),
-    ("ghs_", false),
-    ("ghu_", false),
-    ("ghr_", false),
-    ("github_pat_", true),
-    ("glpat-", true),
-    ("hf_", false),
-    ("sk-", true),
-    ("xoxb-", true),
-    ("xoxp-", true),
-];
-
-/// The fewest characters behind such a beginning: fewer are part of an ordinary name.
-const SHORTEST_TOKEN: usize = 10;
 
 /// A command line for the archive: what is or looks like a secret is replaced by [`HIDDEN`], and
 /// bytes that are not UTF-8 by the replacement character.
@@ -69,29 +31,63 @@ pub fn hide_in_command(argv: &[OsString]) -> Vec<String> {
             continue;
         }
         is_value_of_secret =
-            word.starts_with('-') && !word.contains(['=', ' ']) && is_secret_name(&word);
-        words.push(hide(&word));
+            word.starts_with('-') && !word.contains(['=', ' ']) && assigned::is_secret_name(&word);
+        // curl takes a name and a password in one word.
+        let has_user = words.last().is_some_and(|last| last == "-u" || last == "--user");
+        let is_password = word.split_once(':').is_some_and(|(user, password)| {
+            let is_number = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+            !password.is_empty() && !(is_number(user) && is_number(password))
+        });
+        words.push(if has_user && is_password { HIDDEN.to_owned() } else { hide(&word) });
     }
     words
 }
 
 /// A text in which what is or looks like a secret is replaced by [`HIDDEN`].
 pub fn hide(text: &str) -> String {
-    let mut ranges = assigned(text);
-    ranges.extend(of_addresses(text));
-    ranges.extend(tokens(text));
-    ranges.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
+    // Colours may stand within a key.
+    let visible = text::visible(text);
+    let found = find(&visible);
+    if found.is_empty() {
+        return text.to_owned();
+    }
+    let text = &*visible;
     let mut result = String::with_capacity(text.len());
     let mut done = 0;
-    for range in ranges {
-        if range.start >= done {
-            result.push_str(&text[done..range.start]);
-            result.push_str(HIDDEN);
-        }
-        done = done.max(range.end);
+    for range in found {
+        result.push_str(&text[done..range.start]);
+        result.push_str(HIDDEN);
+        done = range.end;
     }
     result.push_str(&text[done..]);
     result
+}
+
+/// A text of the user for the archive, and whether something in it was hidden.
+pub fn hidden(text: &str) -> Option<String> {
+    let shown = hide(text);
+    (shown != text && shown.contains(HIDDEN)).then_some(shown)
+}
+
+/// Where secrets stand in a text, in order, none in another.
+pub(crate) fn find(text: &str) -> Vec<Range<usize>> {
+    let mut ranges = blocks(text);
+    ranges.extend(assigned::find(text));
+    ranges.extend(of_addresses(text));
+    ranges.extend(services::find(text));
+    ranges.extend(behind_schemes(text));
+    ranges.extend(of_users(text));
+    ranges.extend(random::find(text));
+    ranges.retain(|range| &text[range.clone()] != HIDDEN);
+    ranges.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
+    let mut found: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match found.last_mut() {
+            Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+            _ => found.push(range),
+        }
+    }
+    found
 }
 
 /// Whether a variable's name says that its value is a secret. Its value stays away whole, so this
@@ -103,125 +99,75 @@ pub fn is_secret_variable(name: &str) -> bool {
         .any(|part| name.contains(part))
 }
 
-/// Whether an option, a variable or a field is named as secrets are: `--api-key`, `HF_TOKEN`,
-/// `apiKey`.
-fn is_secret_name(name: &str) -> bool {
-    let mut parts = parts(name);
-    // A variable may have its service at the end: API_KEY_OPENAI.
-    let is_variable = !name.contains(|c: char| c.is_ascii_lowercase() || c == '-');
-    if is_variable && parts.iter().any(|part| SECRET_PARTS.contains(&part.as_str())) {
-        return true;
-    }
-    let Some(last) = parts.pop() else { return false };
-    let is_of_model =
-        last == "token" && parts.last().is_some_and(|part| MODEL_TOKENS.contains(&part.as_str()));
-    let is_switched_off = parts.first().is_some_and(|first| first == "no");
-    SECRET_PARTS.contains(&last.as_str()) && !is_of_model && !is_switched_off
-}
-
-/// The words of a name, in small letters: at `-`, `_`, `.` and at a capital after a small letter.
-fn parts(name: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut was_small = false;
-    for character in name.chars() {
-        let begins = was_small && character.is_ascii_uppercase();
-        if begins || !character.is_ascii_alphanumeric() {
-            parts.push(String::new());
-        }
-        if character.is_ascii_alphanumeric() {
-            parts.last_mut().expect("never empty").push(character.to_ascii_lowercase());
-        }
-        was_small = character.is_ascii_lowercase();
-    }
-    parts.retain(|part| !part.is_empty());
-    parts
-}
-
-/// The values of `NAME=secret`, `"name": "secret"`, `Header: secret` and `--name secret` anywhere
-/// in a text: a shell command in one word has them too.
-fn assigned(text: &str) -> Vec<Range<usize>> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+/// Blocks of PEM and of PuTTY, from their first line to their last, or to the end of the text.
+fn blocks(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(start) = text[at..].find(is_name).map(|offset| at + offset) {
-        let end = text[start..].find(|c| !is_name(c)).map_or(text.len(), |offset| start + offset);
-        at = end;
-        if !is_secret_name(&text[start..end]) {
-            continue;
+    for (begin, end) in [("-----BEGIN ", "-----END "), ("PuTTY-User-Key-File", "Private-MAC:")] {
+        let mut at = 0;
+        while let Some(start) = text[at..].find(begin).map(|offset| at + offset) {
+            let last = text[start..].find(end).map(|offset| start + offset);
+            let stop = last.map_or(text.len(), |last| {
+                let line = text[last..].find(['\n', '"', '\'']);
+                line.map_or(text.len(), |length| last + length)
+            });
+            found.push(start..stop);
+            at = stop;
         }
-        // The value is looked through too: it may be the name of a further one.
-        let value = value_behind(text, end, &text[start..end]);
-        found.extend(value.filter(|value| !value.is_empty()));
     }
     found
 }
 
-/// The value that stands behind a name, without its quotes.
-fn value_behind(text: &str, name_end: usize, name: &str) -> Option<Range<usize>> {
-    let skip = |at: usize, characters: &[char]| {
-        at + text[at..].len() - text[at..].trim_start_matches(characters).len()
-    };
-    let unquoted = skip(name_end, &['"', '\'', '\\']);
-    let separator = skip(unquoted, &[' ', '\t']);
-    let (sign, mut begin) = match text[separator..].chars().next() {
-        Some(sign @ ('=' | ':')) => (sign, separator + 1),
-        // The words of a shell command: --api-key X.
-        Some(_) if name.starts_with("--") && separator > unquoted => (' ', separator),
-        _ => return None,
-    };
-    begin = skip(begin, &[' ', '\t']);
-    let quoted = skip(begin, &['\\', '"', '\'']);
-    let rest = &text[quoted..];
-    // A header's value has words: Authorization: Bearer X.
-    let is_header = sign == ':' && quoted == begin;
-    let length = if is_header {
-        rest.find(['"', '\'', '\r', '\n'])
-    } else if quoted > begin {
-        rest.find(['"', '\'', '\\'])
-    } else {
-        rest.find(|c: char| c.is_whitespace() || ",;&'\"}".contains(c))
-    };
-    let end = length.map_or(text.len(), |length| quoted + length);
-    (sign != ' ' || !rest.starts_with("--")).then_some(quoted..end)
-}
-
-/// The `user:password` of an address, `user:password@host`.
+/// The `user:password` or the key of an address, `user:password@host`, `https://key@host`.
 fn of_addresses(text: &str) -> Vec<Range<usize>> {
     let is_end = |c: char| c.is_whitespace() || "/@'\"=,".contains(c);
     let mut found = Vec::new();
     for (at, _) in text.match_indices('@') {
         let start = text[..at].trim_end_matches(|c| !is_end(c)).len();
-        let user_and_password = text[start..at].split_once(':');
+        let user = &text[start..at];
+        let is_of_url = text[..start].ends_with("://");
+        let has_password = user.split_once(':').is_some_and(|(_, password)| !password.is_empty());
         // An image with its digest looks alike: name:tag@sha256:…
         let is_digest = text[at + 1..].starts_with("sha");
-        if user_and_password.is_some_and(|(_, password)| !password.is_empty()) && !is_digest {
+        if (has_password || (is_of_url && !user.is_empty() && user != "git")) && !is_digest {
             found.push(start..at);
         }
     }
     found
 }
 
-/// What begins as the tokens of known services do, and what follows `Bearer` or `Basic`.
-fn tokens(text: &str) -> Vec<Range<usize>> {
+/// What follows `Bearer` or `Basic`.
+fn behind_schemes(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    for (beginning, has_signs) in TOKENS {
-        for (start, _) in text.match_indices(beginning) {
-            let is_part = |c: char| c.is_ascii_alphanumeric() || (has_signs && "-_.".contains(c));
-            let rest = &text[start + beginning.len()..];
-            let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-            let is_random =
-                rest[..length].contains(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase());
-            let is_word = !text[..start].ends_with(|c: char| c.is_ascii_alphanumeric());
-            if is_word && is_random && length >= SHORTEST_TOKEN {
-                found.push(start..start + beginning.len() + length);
-            }
-        }
-    }
-    for scheme in ["Bearer ", "Basic ", "bearer ", "basic "] {
+    for scheme in ["Bearer ", "Basic ", "bearer ", "basic ", "BEARER ", "Bearer%20"] {
         for (start, _) in text.match_indices(scheme) {
             let begin = start + scheme.len();
             let length = text[begin..].find(|c: char| c.is_whitespace() || "'\"".contains(c));
-            found.push(begin..length.map_or(text.len(), |length| begin + length));
+            let end = length.map_or(text.len(), |length| begin + length);
+            // `Basic usage` is no header.
+            let is_header = text[..start].trim_end().ends_with([':', '=', '"', '\'']);
+            let is_word = text[begin..end].chars().all(|c| c.is_ascii_lowercase() || ".,:;".contains(c));
+            if is_header || !is_word {
+                found.push(begin..end);
+            }
+        }
+    }
+    found
+}
+
+/// The password of `-u name:password`, as curl takes it; the numbers of a user are none.
+fn of_users(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for option in ["-u ", "--user ", "--user=", "--proxy-user "] {
+        for (start, _) in text.match_indices(option) {
+            let begin = start + option.len();
+            let begin = begin + text[begin..].len() - text[begin..].trim_start_matches(['"', '\'']).len();
+            let length = text[begin..].find(|c: char| c.is_whitespace() || "'\"".contains(c));
+            let end = length.map_or(text.len(), |length| begin + length);
+            let Some((user, password)) = text[begin..end].split_once(':') else { continue };
+            let is_number = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+            if !password.is_empty() && !(is_number(user) && is_number(password)) {
+                found.push(begin..end);
+            }
         }
     }
     found

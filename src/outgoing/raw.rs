@@ -1,0 +1,87 @@
+//! What a tool printed and wrote, for strangers: line by line, so that memory does not grow with it.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+
+use crate::archive::{ArchiveError, RunDirectory};
+use crate::redact::Redactor;
+use crate::run::manifest;
+use crate::run::{OUTPUT_FILES, RAW};
+
+/// The longest line that is looked through: a whole log in JSON may be one.
+const LONGEST_LINE: usize = 16 << 20;
+
+/// Lines that are looked through together, in bytes: a key may have several.
+const TOGETHER: usize = 256 * 1024;
+
+/// Writes the copy of a file; whether there is one: what is packed cannot be looked through, as the
+/// logs of inspect-ai.
+pub(super) fn copy(
+    run: &RunDirectory,
+    file: &manifest::File,
+    to: &Path,
+    redactor: &mut Redactor,
+) -> Result<bool, ArchiveError> {
+    let from = run.join(&file.path);
+    let at = |error: io::Error| ArchiveError::at(&from, error);
+    let is_of_tool = file.path.starts_with(&format!("{RAW}/{OUTPUT_FILES}"));
+    if is_of_tool && !is_text(File::open(&from).map_err(at)?).map_err(at)? {
+        return Ok(false);
+    }
+    let place = to.join(path(&file.path, redactor));
+    fs::create_dir_all(place.parent().unwrap_or(to)).map_err(at)?;
+    let mut output = BufWriter::new(File::create(&place).map_err(at)?);
+    clean(BufReader::new(File::open(&from).map_err(at)?), &mut output, redactor).map_err(at)?;
+    output.flush().map_err(at)?;
+    Ok(true)
+}
+
+/// The path of the copy: each part is a name of its own.
+pub(super) fn path(path: &str, redactor: &mut Redactor) -> String {
+    let parts: Vec<String> = path.split('/').map(|part| redactor.clean(part)).collect();
+    parts.join("/")
+}
+
+fn is_text(file: File) -> io::Result<bool> {
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    while read_line(&mut reader, &mut line)? {
+        if std::str::from_utf8(&line).is_err() {
+            return Ok(false);
+        }
+        line.clear();
+    }
+    Ok(true)
+}
+
+/// Reads up to the end of a line, or as much of it as is looked through at once; whether there was
+/// anything.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    let limit = LONGEST_LINE as u64;
+    Ok(io::Read::take(reader, limit).read_until(b'\n', line)? > 0)
+}
+
+/// Cleans a text piece by piece. A piece ends with a line, and never within a block of a key.
+fn clean(
+    mut reader: impl BufRead,
+    output: &mut impl Write,
+    redactor: &mut Redactor,
+) -> io::Result<()> {
+    let mut piece = Vec::new();
+    let mut is_in_block = false;
+    loop {
+        let start = piece.len();
+        let has_more = read_line(&mut reader, &mut piece)?;
+        let line = String::from_utf8_lossy(&piece[start..]);
+        is_in_block = (is_in_block || line.contains("-----BEGIN ")) && !line.contains("-----END ");
+        let is_whole = !is_in_block || piece.len() > LONGEST_LINE;
+        if !has_more || (piece.len() > TOGETHER && is_whole) {
+            output.write_all(redactor.clean(&String::from_utf8_lossy(&piece)).as_bytes())?;
+            piece.clear();
+        }
+        if !has_more {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Who and what must not be named in a copy of a run.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::redact::{Kind, Redactor};
+use crate::run::Manifest;
+use crate::run::share::is_known_program;
+
+/// Directories below which a user's own stand.
+const HOMES: [&str; 9] = [
+    "/home/",
+    "/var/home/",
+    "/Users/",
+    "/run/media/",
+    "/media/",
+    "/export/home/",
+    ":\\\\Users\\\\",
+    ":\\\\\\\\Users\\\\\\\\",
+    ":/Users/",
+];
+
+/// Names in such places that name nobody.
+const SHARED: [&str; 8] = ["Public", "Shared", "cdrom", "data", "disk", "models", "usb", "share"];
+
+/// The numbers of people's accounts: what is below belongs to the system, what is above to nobody.
+const PEOPLE: std::ops::RangeInclusive<u32> = 1000..=60_000;
+
+/// A redactor for a run: it knows the people of this machine, those whose homes stand in the manifest,
+/// the name of this machine, and the directories that the run worked in.
+pub fn redactor(manifest: &Manifest) -> Redactor {
+    let mut names: Vec<(String, Kind)> = Vec::new();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    names.extend(host.split('.').next().map(|short| (short.to_owned(), Kind::Host)));
+    names.push((host, Kind::Host));
+    let variables = ["USER", "LOGNAME", "SUDO_USER"].into_iter();
+    let variables = variables.filter_map(|name| std::env::var(name).ok());
+    let mut users: BTreeSet<String> = variables.collect();
+    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    users.extend(people(&accounts));
+    // Who recorded it may be somebody else than who gives it away.
+    let text = serde_json::to_string(manifest).unwrap_or_default();
+    users.extend(homes(&text));
+    names.extend(users.into_iter().map(|user| (user, Kind::User)));
+    let used = manifest.processes.iter().flatten().map(|process| process.name.clone());
+    let with_gpu = manifest.environment_at_start.facts.get("gpu.users");
+    let with_gpu = with_gpu.iter().flat_map(|names| names.split(", ")).map(str::to_owned);
+    let programs = used.chain(with_gpu);
+    let programs = programs.filter(|name| name != "none seen" && !is_known_program(name));
+    // A name as short as this stands in sentences by chance; in its own field it is replaced.
+    let programs = programs.filter(|name| name.len() > 3);
+    names.extend(programs.map(|name| (name, Kind::Process)));
+    Redactor::new(names, places(manifest), vec![manifest.id.clone()])
+}
+
+/// The names of people's accounts, and what they are called.
+fn people(accounts: &str) -> Vec<String> {
+    let person = |line: &str| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, _, number, _, about, ..] = fields[..] else { return Vec::new() };
+        if !number.parse().is_ok_and(|number: u32| PEOPLE.contains(&number)) {
+            return Vec::new();
+        }
+        let full = about.split(',').next().unwrap_or_default();
+        let mut names = vec![name.to_owned()];
+        // The parts of a name tell as much as the whole.
+        names.extend(full.split_whitespace().filter(|part| part.len() > 2).map(str::to_owned));
+        names
+    };
+    accounts.lines().flat_map(person).collect()
+}
+
+/// The names of users whose directories a text names.
+fn homes(text: &str) -> Vec<String> {
+    let is_of_name = |c: char| c.is_alphanumeric() || "_.-".contains(c);
+    let mut users = Vec::new();
+    for home in HOMES {
+        for rest in text.split(home).skip(1) {
+            let end = rest.find(|c| !is_of_name(c)).unwrap_or(rest.len());
+            let name = &rest[..end];
+            let is_medium = home.contains("media");
+            let has_more = rest[end..].starts_with(['/', '\\']);
+            if !name.is_empty() && !SHARED.contains(&name) && (!is_medium || has_more) {
+                users.push(name.to_owned());
+            }
+        }
+    }
+    users
+}
+
+/// The directories that a run names.
+fn places(manifest: &Manifest) -> BTreeSet<String> {
+    let command = &manifest.command;
+    let mut places: BTreeSet<String> = BTreeSet::new();
+    let mut add = |path: &str| {
+        for parent in Path::new(path).ancestors().skip(1) {
+            let parent = parent.to_string_lossy();
+            // What has no space is known as a path by its form.
+            if parent.contains(' ') {
+                places.insert(parent.into_owned());
+            }
+        }
+    };
+    let words = command.asked.iter().chain(&command.executed).chain(&command.places);
+    let files = manifest.models.iter().map(|model| &model.file);
+    for word in words.chain(files) {
+        // --model=/x, -m/x, A=/x
+        if let Some(start) = word.find(['/', '~']) {
+            add(&word[start..]);
+        }
+    }
+    add(&format!("{}/x", command.directory));
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{homes, people};
+
+    #[test]
+    fn people_are_told_from_accounts_of_the_system() {
+        let accounts = "root:x:0:0:root:/root:/bin/bash\n\
+                        jo:x:1000:1000:Johanna Öst,,,:/home/jo:/bin/bash\n\
+                        nobody:x:65534:65534:nobody:/nonexistent:/bin/false\nbroken\n";
+        assert_eq!(people(accounts), ["jo", "Johanna", "Öst"]);
+    }
+
+    #[test]
+    fn homes_name_their_users() {
+        let text = r#"["/home/jo/x","C:\\Users\\Karl\\m.gguf","/run/media/jo2/disk/x","/media/usb0","/home/models/x"]"#;
+        let mut users = homes(text);
+        users.sort();
+        assert_eq!(users, ["Karl", "jo", "jo2"]);
+    }
+}

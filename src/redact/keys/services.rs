@@ -1,0 +1,108 @@
+//! Keys of known services, by how they begin: `configs/keys.toml`.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+/// What halo ships.
+pub const SHIPPED: &str = include_str!("../../../configs/keys.toml");
+
+/// The keys that are known.
+static KNOWN: LazyLock<Vec<Form>> =
+    LazyLock::new(|| parse(SHIPPED).expect("a test holds that the file is right"));
+
+/// How the keys of a service look.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Form {
+    /// Who gives them out.
+    pub service: String,
+    /// How they begin.
+    pub begins: Vec<String>,
+    /// What stands behind that.
+    pub alphabet: Alphabet,
+    /// How many characters of it at least.
+    pub least: usize,
+}
+
+/// Characters of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Alphabet {
+    /// Letters and digits.
+    Letters,
+    /// The same, `-` and `_`.
+    Url,
+    /// The same, `+`, `/`, `=` and `.`.
+    Base64,
+    /// Hexadecimal digits in small letters.
+    Hex,
+    /// Capitals and digits.
+    Capitals,
+}
+
+impl Alphabet {
+    fn has(self, c: char) -> bool {
+        match self {
+            Self::Letters => c.is_ascii_alphanumeric(),
+            Self::Url => c.is_ascii_alphanumeric() || "-_".contains(c),
+            Self::Base64 => c.is_ascii_alphanumeric() || "-_+/=.".contains(c),
+            Self::Hex => c.is_ascii_digit() || ('a'..='f').contains(&c),
+            Self::Capitals => c.is_ascii_uppercase() || c.is_ascii_digit(),
+        }
+    }
+}
+
+/// Reads a file of forms.
+///
+/// # Errors
+///
+/// Where it is no such file, with the line.
+pub fn parse(text: &str) -> Result<Vec<Form>, toml::de::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        key: Vec<Form>,
+    }
+    toml::from_str::<File>(text).map(|file| file.key)
+}
+
+/// Where the keys of known services stand.
+pub(super) fn find(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let begins = KNOWN.iter().flat_map(|form| form.begins.iter().map(move |begin| (form, begin)));
+    for (form, begin) in begins {
+        for (start, _) in text.match_indices(begin.as_str()) {
+            let body = &text[start + begin.len()..];
+            let length = body.find(|c| !form.alphabet.has(c)).unwrap_or(body.len());
+            let is_random =
+                body[..length].contains(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase());
+            let is_word = !text[..start].ends_with(|c: char| c.is_ascii_alphanumeric());
+            if is_word && is_random && length >= form.least {
+                // The rest of the word belongs to it, whatever its alphabet.
+                let is_of_word = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+                let rest = &body[length..];
+                let more = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
+                found.push(start..start + begin.len() + length + more);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SHIPPED, parse};
+
+    #[test]
+    fn the_file_that_is_shipped_is_right() {
+        let forms = parse(SHIPPED).unwrap();
+        let mut begins: Vec<&String> = forms.iter().flat_map(|form| &form.begins).collect();
+        let count = begins.len();
+        begins.sort_unstable();
+        begins.dedup();
+        assert_eq!(begins.len(), count, "one stands in it twice");
+        assert!(begins.iter().all(|begin| begin.len() > 1), "{begins:?}");
+    }
+}

@@ -1,0 +1,101 @@
+//! Names of hosts, users and others, as whole words whatever their case.
+
+use std::ops::Range;
+
+/// How the name of a host ends that only its own network knows.
+const PRIVATE_DOMAINS: [&str; 12] = [
+    ".corp", ".fritz.box", ".home", ".home.arpa", ".internal", ".intranet", ".lan", ".local",
+    ".localdomain", ".private", ".tailnet", ".ts.net",
+];
+
+/// Where a name stands in a text: as a word of its own, and not as a part of one.
+pub(super) fn find(text: &str, name: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let begins = !text[..at].ends_with(char::is_alphanumeric);
+        match begins.then(|| length(&text[at..], name)).flatten() {
+            Some(length) => {
+                found.push(at..at + length);
+                at += length;
+            }
+            None => at += text[at..].chars().next().map_or(1, char::len_utf8),
+        }
+    }
+    found
+}
+
+/// How much of a text is the name, where it begins with it.
+fn length(text: &str, name: &str) -> Option<usize> {
+    let mut rest = text.char_indices();
+    for expected in name.chars() {
+        let (_, character) = rest.next()?;
+        if character != expected && !character.to_lowercase().eq(expected.to_lowercase()) {
+            return None;
+        }
+    }
+    let end = rest.offset();
+    (!text[end..].starts_with(char::is_alphanumeric)).then_some(end)
+}
+
+/// Where hosts of a private network stand: `nas.local`, `box.fritz.box.`.
+pub(super) fn private_hosts(text: &str) -> Vec<Range<usize>> {
+    let is_of_word = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    words(text, is_of_word, |word| {
+        let name = word.trim_end_matches(['.', '-', '_']);
+        let small = name.to_ascii_lowercase();
+        let is_private = PRIVATE_DOMAINS.iter().any(|domain| small.ends_with(domain));
+        (is_private && !small.starts_with('.')).then_some(0..name.len())
+    })
+}
+
+/// Where accounts stand: `somebody@example.org`, `me@box`.
+pub(super) fn accounts(text: &str) -> Vec<Range<usize>> {
+    let is_of_word = |c: char| c.is_alphanumeric() || "._-+%@".contains(c);
+    words(text, is_of_word, |word| {
+        let name = word.trim_end_matches(['.', '-', '@']);
+        let (user, host) = name.split_once('@')?;
+        // An image with its digest, a package with its version, and pass@1.
+        let is_host = host.starts_with(char::is_alphabetic) && !host.starts_with("sha");
+        (is_host && !user.is_empty()).then_some(0..name.len())
+    })
+}
+
+fn words(
+    text: &str,
+    is_of_word: impl Fn(char) -> bool,
+    part: impl Fn(&str) -> Option<Range<usize>>,
+) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(start) = text[at..].find(&is_of_word).map(|offset| at + offset) {
+        let end = text[start..].find(|c| !is_of_word(c)).map_or(text.len(), |length| start + length);
+        let part = part(&text[start..end]);
+        found.extend(part.map(|part| start + part.start..start + part.end));
+        at = end;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{accounts, find, private_hosts};
+
+    fn all(text: &str, ranges: Vec<std::ops::Range<usize>>) -> Vec<&str> {
+        ranges.into_iter().map(|range| &text[range]).collect()
+    }
+
+    #[test]
+    fn a_name_is_found_in_any_case_and_as_a_word_alone() {
+        let text = "JO jo's /home/jo, joy enjoy jo2 my-jo_x Ömer ÖMER";
+        assert_eq!(all(text, find(text, "jo")), ["JO", "jo", "jo", "jo"]);
+        assert_eq!(all(text, find(text, "ömer")), ["Ömer", "ÖMER"]);
+    }
+
+    #[test]
+    fn hosts_and_accounts_are_found() {
+        let text = "nas.local. http://box.fritz.box:80 a.local.b localhost me@nas k@example.org. pass@1 img:t@sha256:ab x@1.2";
+        assert_eq!(all(text, private_hosts(text)), ["nas.local", "box.fritz.box"]);
+        assert_eq!(all(text, accounts(text)), ["me@nas", "k@example.org"]);
+    }
+}
