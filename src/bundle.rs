@@ -7,7 +7,6 @@ mod redact;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +15,7 @@ pub use verify::{Verified, verify};
 
 use crate::archive::{ArchiveError, Lock, RunDirectory};
 use crate::run::manifest::Manifest;
-use crate::run::{JOURNAL, RAW};
+use crate::run::JOURNAL;
 
 /// How a bundle's name ends.
 pub const ENDING: &str = ".tar.zst";
@@ -40,7 +39,7 @@ pub struct Bundled {
 /// Where the run is unfinished, the file is there already, or something cannot be read or written.
 pub fn write(run: &RunDirectory, file: &Path, is_forced: bool) -> Result<Bundled, ArchiveError> {
     let name = run.name();
-    if run.join(JOURNAL).exists() {
+    if run.has(JOURNAL) {
         return Err(ArchiveError(format!("{name}: is unfinished; `halo-record recover {name}`")));
     }
     if file.exists() && !is_forced {
@@ -49,32 +48,19 @@ pub fn write(run: &RunDirectory, file: &Path, is_forced: bool) -> Result<Bundled
     let _lock: Lock = run.lock()?;
     let manifest = run.manifest()?;
     let mut redactor = redactor(&manifest);
-    let staging = beside(file, ".staging");
-    let refuse = |error: io::Error| ArchiveError::at(&staging, error);
-    remove(&staging)
-        .and_then(|()| fs::create_dir(&staging))
-        .and_then(|()| fs::create_dir(staging.join(RAW)))
+    let refuse = |error: io::Error| ArchiveError::at(file, error);
+    // A directory that is new, whatever stands beside the file; it goes again in any case.
+    let above = file.parent().filter(|above| !above.as_os_str().is_empty());
+    let staging = tempfile::Builder::new()
+        .prefix(".halo-")
+        .tempdir_in(above.unwrap_or(Path::new(".")))
         .map_err(refuse)?;
-    let written = contents::stage(run, &manifest, &staging, &mut redactor)
-        .and_then(|(name, manifest)| pack::pack(&staging, &name, &manifest, file));
-    remove(&staging).map_err(refuse)?;
-    written?;
+    let (name, manifest) = contents::stage(run, &manifest, staging.path(), &mut redactor)?;
+    pack::pack(staging.path(), &name, &manifest, file).map_err(refuse)?;
+    staging.close().map_err(refuse)?;
     let counts = redactor.counts.into_iter();
     let removed = counts.map(|(kind, count)| (kind.to_owned(), count)).collect();
     Ok(Bundled { file: file.to_owned(), removed })
-}
-
-fn beside(file: &Path, ending: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
-}
-
-fn remove(directory: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 fn redactor(manifest: &Manifest) -> Redactor {

@@ -197,7 +197,7 @@ pub fn run(running: &Running<'_>, display: &Arc<Display>) -> Result<Ending, Reco
 /// as not done.
 fn finish_interrupted(archive: &Archive, campaign: &Campaign) -> Result<(), ArchiveError> {
     for (run, _) in file::runs(archive, &campaign.name)?.runs {
-        if run.join(JOURNAL).exists() && !run.is_active() {
+        if run.has(JOURNAL) && !run.is_active() {
             recover::recover(&run)?;
         }
     }

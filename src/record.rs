@@ -417,7 +417,7 @@ impl Recording {
         signals: &mut Signals,
     ) -> io::Result<Ended> {
         alone::look(&mut self.processes, request, self.watcher.is_some(), &mut self.manifest);
-        let raw = |name: &str| File::create(self.directory.join(RAW).join(name));
+        let raw = |name: &str| File::create_new(self.directory.join(RAW).join(name));
         let id = OsString::from(&self.manifest.id);
         let mut variables =
             vec![(ID_VARIABLE, &*id), (DIRECTORY_VARIABLE, self.directory.path().as_os_str())];

@@ -31,7 +31,7 @@ pub(super) fn report(archive: &Archive, asked: &Reported) -> anyhow::Result<Exit
     }
     for run in &runs {
         anyhow::ensure!(
-            run.join("sampling.parquet").exists() || run.manifest()?.sampling.is_none(),
+            run.has("sampling.parquet") || run.manifest()?.sampling.is_none(),
             "{0}: is unfinished; wait for its end, or `halo-record recover {0}`",
             run.name()
         );
