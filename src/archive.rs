@@ -4,12 +4,15 @@
 //! while a run lasts, is the exception that its own module explains.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, statvfs};
+use rustix::fd::OwnedFd;
+use rustix::fs::{FallocateFlags, FileType, FlockOperation, fallocate, flock, statvfs};
 
+use self::inside::{Directory, UNFINISHED, Unfinished};
+use crate::json;
 use crate::run::manifest::SCHEMA_VERSION;
 use crate::run::{JOURNAL, MANIFEST, Manifest};
 
@@ -20,10 +23,12 @@ pub mod eval_samples;
 pub mod export;
 pub mod files;
 pub mod filter;
+pub mod inside;
 pub mod journal;
 pub mod log;
 pub mod moments;
 pub mod openmetrics;
+mod pages;
 pub mod read;
 pub mod remove;
 pub mod results;
@@ -37,9 +42,15 @@ pub mod write;
 /// they are compressed. In bytes.
 pub const LEAST_ROOM: u64 = 256 * 1024 * 1024;
 
+/// A manifest has no more bytes; [`RESERVED`] says how many a large one has.
+pub const LARGEST_MANIFEST: u64 = 4 << 20;
+
 /// The file that keeps room, and its size: enough for two manifests.
 const RESERVE: &str = "reserve.unfinished";
 static RESERVED: [u8; 512 * 1024] = [0; 512 * 1024];
+
+/// The file that tells whether files can be made; it never gets this name.
+const TRIAL: &str = ".halo";
 
 /// Where an installed package puts the archive, writable for the group of those who record.
 const SHARED: &str = "/var/lib/halo";
@@ -69,7 +80,7 @@ pub struct RunDirectory {
 
 /// Proof that nobody else records, repairs or removes a run.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "the lock is held while it is open")] File);
+pub struct Lock(#[expect(dead_code, reason = "the lock is held while it is open")] OwnedFd);
 
 impl Archive {
     /// The archive that the user means: the one that is named, else the machine's where it may
@@ -108,6 +119,15 @@ impl Archive {
         &self.directory
     }
 
+    /// Opens it. Links in its path are the user's own.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not there.
+    pub fn opened(&self) -> io::Result<Directory> {
+        Directory::named(&self.directory)
+    }
+
     /// Makes sure that a run can be written: the directory is there, may be written to and has
     /// room.
     pub fn prepare(&self) -> Result<(), ArchiveError> {
@@ -115,7 +135,7 @@ impl Archive {
         let refuse =
             |error: io::Error| ArchiveError::at(&self.directory, format_args!("{error}; {advice}"));
         fs::create_dir_all(&self.directory).map_err(refuse)?;
-        tempfile(&self.directory).map_err(refuse)?;
+        self.opened().and_then(|place| place.begin(TRIAL)).map_err(refuse)?;
         let free = room(&self.directory).map_err(refuse)?;
         if free < LEAST_ROOM {
             return Err(ArchiveError::at(
@@ -161,10 +181,11 @@ impl Archive {
     /// Every run, the oldest first. What is no run is left out.
     pub fn runs(&self) -> Result<Vec<RunDirectory>, ArchiveError> {
         let directories = self.directories()?;
-        Ok(directories.into_iter().filter(|run| run.path.join(MANIFEST).exists()).collect())
+        Ok(directories.into_iter().filter(|run| run.has(MANIFEST)).collect())
     }
 
-    /// Every directory that is named as a run, the oldest first.
+    /// Every directory that is named as a run, the oldest first. A link to one is none: it may lead
+    /// anywhere.
     pub fn directories(&self) -> Result<Vec<RunDirectory>, ArchiveError> {
         let entries = match fs::read_dir(&self.directory) {
             Ok(entries) => entries,
@@ -172,7 +193,9 @@ impl Archive {
             Err(error) => return Err(ArchiveError::at(&self.directory, error)),
         };
         let mut names: Vec<_> = entries
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .filter_map(|entry| entry.file_name().into_string().ok())
             .filter(|name| is_run_name(name))
             .collect();
         names.sort_unstable();
@@ -207,12 +230,35 @@ impl RunDirectory {
         self.path.join(file)
     }
 
+    /// Opens it.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not there, or is a link.
+    pub fn opened(&self) -> io::Result<Directory> {
+        Directory::of_archive(&self.path)
+    }
+
+    /// Whether it has a file of this name, even if that cannot be read.
+    pub fn has(&self, file: &str) -> bool {
+        self.opened().is_ok_and(|run| run.has(file))
+    }
+
+    /// Reads a file of it that has no more bytes than this.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no regular file, has more bytes, or its path leads out of the run.
+    pub fn read(&self, file: &str, most: u64) -> Result<Vec<u8>, ArchiveError> {
+        let read = self.opened().and_then(|run| run.read(file, most));
+        read.map_err(|error| ArchiveError::at(&self.join(file), error))
+    }
+
     /// Takes the lock that says that somebody works on the run.
     pub fn lock(&self) -> Result<Lock, ArchiveError> {
-        let directory =
-            File::open(&self.path).map_err(|error| ArchiveError::at(&self.path, error))?;
+        let directory = self.opened().map_err(|error| ArchiveError::at(&self.path, error))?;
         match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Lock(directory)),
+            Ok(()) => Ok(Lock(directory.into())),
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 Err(ArchiveError(format!("{}: is being recorded; wait for its end", self.name())))
             }
@@ -222,7 +268,7 @@ impl RunDirectory {
 
     /// Whether somebody holds the lock: the run is being recorded.
     pub fn is_active(&self) -> bool {
-        File::open(&self.path).is_ok_and(|directory| {
+        self.opened().is_ok_and(|directory| {
             flock(directory, FlockOperation::NonBlockingLockShared)
                 == Err(rustix::io::Errno::WOULDBLOCK)
         })
@@ -230,18 +276,18 @@ impl RunDirectory {
 
     /// Reads its manifest.
     pub fn manifest(&self) -> Result<Manifest, ArchiveError> {
-        let path = self.join(MANIFEST);
-        let bytes = fs::read(&path).map_err(|error| ArchiveError::at(&path, error))?;
-        parse(&path, &bytes)
+        parse(&self.join(MANIFEST), &self.read(MANIFEST, LARGEST_MANIFEST)?)
     }
 
     /// Replaces its manifest.
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), ArchiveError> {
-        let path = self.join(MANIFEST);
-        serde_json::to_vec_pretty(manifest)
-            .map_err(io::Error::from)
-            .and_then(|bytes| replace(&path, &bytes))
-            .map_err(|error| ArchiveError::at(&path, error))
+        let write = || -> io::Result<()> {
+            let bytes = serde_json::to_vec_pretty(manifest)?;
+            let mut file = self.opened()?.begin(MANIFEST)?;
+            file.file().write_all(&bytes)?;
+            file.finish()
+        };
+        write().map_err(|error| ArchiveError::at(&self.join(MANIFEST), error))
     }
 
     /// Removes it. It is renamed first, so that no half of a run is ever seen.
@@ -255,7 +301,7 @@ impl RunDirectory {
 
     /// Keeps room on the disk, so that a run whose samples filled it can still be closed.
     pub fn reserve(&self) -> io::Result<()> {
-        let mut file = File::create(self.join(RESERVE))?;
+        let mut file = self.opened()?.create(RESERVE)?;
         match fallocate(&file, FallocateFlags::empty(), 0, RESERVED.len() as u64) {
             // Some file systems keep no room that is not written to.
             Err(rustix::io::Errno::OPNOTSUPP) => file.write_all(&RESERVED),
@@ -265,21 +311,39 @@ impl RunDirectory {
 
     /// Removes its journal, where there is one: the last step of a recording.
     pub fn remove_journal(&self) -> Result<(), ArchiveError> {
-        let path = self.join(JOURNAL);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(ArchiveError::at(&path, error))
-            }
-            _ => Ok(()),
-        }
+        self.remove_file(JOURNAL).map_err(|error| ArchiveError::at(&self.join(JOURNAL), error))
     }
 
     /// Gives that room back.
     pub fn release(&self) -> io::Result<()> {
-        match fs::remove_file(self.join(RESERVE)) {
+        self.remove_file(RESERVE)
+    }
+
+    /// Removes a file of it, where there is one.
+    ///
+    /// # Errors
+    ///
+    /// Where it is there and cannot be removed.
+    pub fn remove_file(&self, file: &str) -> io::Result<()> {
+        match self.opened()?.remove(file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             result => result,
         }
+    }
+
+    /// Removes what a kill left of files that were being written. The caller holds the lock, so that
+    /// nobody writes them any more.
+    pub fn tidy(&self) -> io::Result<()> {
+        let run = self.opened()?;
+        for entry in run.entries(files::MOST)? {
+            let Some(name) = entry.name.to_str().filter(|name| name.ends_with(UNFINISHED)) else {
+                continue;
+            };
+            if entry.kind == FileType::RegularFile {
+                run.remove(name)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -293,14 +357,14 @@ pub(crate) fn parse<T: serde::de::DeserializeOwned>(
         schema_version: u32,
     }
     let refuse = |error: serde_json::Error| ArchiveError::at(path, error);
-    let Version { schema_version } = serde_json::from_slice(bytes).map_err(refuse)?;
+    let Version { schema_version } = json::from_slice(bytes).map_err(refuse)?;
     if schema_version > SCHEMA_VERSION {
         return Err(ArchiveError::at(
             path,
             format_args!("schema_version {schema_version} is newer than this halo; update halo"),
         ));
     }
-    serde_json::from_slice(bytes).map_err(refuse)
+    json::from_slice(bytes).map_err(refuse)
 }
 
 /// Names of run directories begin with the time: `20261124T035512.123Z-`.
@@ -316,30 +380,21 @@ fn is_run_name(name: &str) -> bool {
 /// Puts a file in the place of another, whole, so that a kill or a loss of power leaves the old
 /// one or the new one.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".unfinished");
-    let unfinished = PathBuf::from(name);
-    let mut file = File::create(&unfinished)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    // A file of the working directory has an empty parent.
-    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => sync_directory(parent),
-        None => sync_directory(Path::new(".")),
-    }
+    let mut file = begin(path)?;
+    file.file().write_all(bytes)?;
+    file.finish()
+}
+
+/// Begins a file that appears at a place that the user names when it is whole.
+pub(crate) fn begin(path: &Path) -> io::Result<Unfinished> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
+    Directory::named(path.parent().unwrap_or(Path::new("")))?.begin(name)
 }
 
 /// Brings the names in a directory to the disk.
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-/// Tries whether files can be made.
-fn tempfile(directory: &Path) -> io::Result<()> {
-    let path = directory.join(format!(".halo-{}", std::process::id()));
-    OpenOptions::new().write(true).create(true).truncate(true).open(&path)?;
-    fs::remove_file(path)
+    Directory::named(directory)?.sync()
 }
 
 /// Bytes that a user may still write below a directory.

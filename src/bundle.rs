@@ -1,86 +1,72 @@
-//! A run as one file for others: its manifest, tables and raw output with their hashes, without
-//! what tells who and where somebody is.
+//! A run as one file for others: the copy that `src/outgoing.rs` makes of it, with hashes.
 
 mod pack;
 mod verify;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 pub use verify::{Verified, verify};
 
 use crate::archive::{ArchiveError, Lock, RunDirectory};
-use crate::run::manifest::Manifest;
-use crate::run::{JOURNAL, RAW};
+use crate::outgoing::{self, What};
+use crate::redact::Replaced;
+use crate::run::JOURNAL;
+use crate::run::manifest::File;
 
 /// How a bundle's name ends.
 pub const ENDING: &str = ".tar.zst";
 
-/// Directories below which a user's own stand.
-const HOMES: [&str; 3] = ["/home/", "/var/home/", "/Users/"];
-
-/// A bundle that was written.
+/// A bundle that was written, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundled {
     /// Where it is.
     pub file: PathBuf,
-    /// What was taken out, by kind, and how often.
-    pub removed: BTreeMap<String, u64>,
+    /// The name of the run in it.
+    pub name: String,
+    /// The files in it beside the manifest.
+    pub files: Vec<File>,
+    /// What was replaced in it.
+    pub replaced: Replaced,
 }
 
-/// Writes a run as a bundle.
+/// Writes a run as a bundle; with `is_trial` all but the file itself, to see what would be in it.
 ///
 /// # Errors
 ///
 /// Where the run is unfinished, the file is there already, or something cannot be read or written.
-pub fn write(run: &RunDirectory, file: &Path, is_forced: bool) -> Result<Bundled, ArchiveError> {
+pub fn write(
+    run: &RunDirectory,
+    file: &Path,
+    what: What,
+    is_forced: bool,
+    is_trial: bool,
+) -> Result<Bundled, ArchiveError> {
     let name = run.name();
-    if run.join(JOURNAL).exists() {
+    if run.has(JOURNAL) {
         return Err(ArchiveError(format!("{name}: is unfinished; `halo-record recover {name}`")));
     }
-    if file.exists() && !is_forced {
+    if file.symlink_metadata().is_ok() && !is_forced && !is_trial {
         return Err(ArchiveError::at(file, "is there already; --force replaces it"));
     }
     let _lock: Lock = run.lock()?;
-    let manifest = run.manifest()?;
-    let mut redactor = redactor(&manifest);
-    let staging = beside(file, ".staging");
-    let refuse = |error: io::Error| ArchiveError::at(&staging, error);
-    remove(&staging)
-        .and_then(|()| fs::create_dir(&staging))
-        .and_then(|()| fs::create_dir(staging.join(RAW)))
-        .map_err(refuse)?;
-    let written = contents::stage(run, &manifest, &staging, &mut redactor)
-        .and_then(|(name, manifest)| pack::pack(&staging, &name, &manifest, file));
-    remove(&staging).map_err(refuse)?;
-    written?;
-    let counts = redactor.counts.into_iter();
-    let removed = counts.map(|(kind, count)| (kind.to_owned(), count)).collect();
-    Ok(Bundled { file: file.to_owned(), removed })
-}
-
-fn beside(file: &Path, ending: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
-}
-
-fn remove(directory: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+    let refuse = |error: io::Error| ArchiveError::at(file, error);
+    // A directory that is new, whatever stands beside the file; it goes again in any case.
+    let above = file.parent().filter(|above| !above.as_os_str().is_empty() && !is_trial);
+    let mut staging = tempfile::Builder::new();
+    let staging = staging.prefix(".halo-");
+    let staging = match above {
+        Some(above) => staging.tempdir_in(above),
+        None if is_trial => staging.tempdir(),
+        None => staging.tempdir_in("."),
+    };
+    let staging = staging.map_err(refuse)?;
+    let mut redactor = outgoing::redactor(&run.manifest()?);
+    let (name, manifest) = outgoing::copy(run, staging.path(), what, &mut redactor)?;
+    if !is_trial {
+        pack::pack(staging.path(), &name, &manifest, file).map_err(refuse)?;
     }
-}
-
-impl Bundled {
-    /// What was taken out, in words.
-    pub fn in_words(&self) -> String {
-        let plural = |count: u64| if count == 1 { "" } else { "s" };
-        let removed = self.removed.iter();
-        let removed = removed.map(|(kind, count)| format!("{count} {kind}{}", plural(*count)));
-        let removed: Vec<String> = removed.collect();
-        if removed.is_empty() { "nothing".to_owned() } else { removed.join(", ") }
-    }
+    staging.close().map_err(refuse)?;
+    let replaced = redactor.replaced;
+    Ok(Bundled { file: file.to_owned(), name, files: manifest.files, replaced })
 }

@@ -17,8 +17,8 @@ use crate::plan::matrix::{self, Asked, Matrix};
 use crate::plan::memory::Memory;
 use crate::plan::order::Order;
 use crate::process::foreground::{Signals, is_ending};
-use crate::redact::keys;
 use crate::record::{self, Exit, Membership, RecordError, Request, recover};
+use crate::redact::keys;
 use crate::run::campaign::{PlannedCell, Recording};
 use crate::run::manifest::{Kind, Recorder, SCHEMA_VERSION, Tags};
 use crate::run::{Campaign, Cell, JOURNAL};
@@ -197,7 +197,7 @@ pub fn run(running: &Running<'_>, display: &Arc<Display>) -> Result<Ending, Reco
 /// as not done.
 fn finish_interrupted(archive: &Archive, campaign: &Campaign) -> Result<(), ArchiveError> {
     for (run, _) in file::runs(archive, &campaign.name)?.runs {
-        if run.join(JOURNAL).exists() && !run.is_active() {
+        if run.has(JOURNAL) && !run.is_active() {
             recover::recover(&run)?;
         }
     }

@@ -19,7 +19,7 @@ const LONGEST_KEY: u64 = 65_535;
 const LONGEST_KEPT: u64 = 256;
 
 /// No header is longer; the largest vocabularies fill some 20 MB.
-const LONGEST_HEADER: u64 = 256 << 20;
+const LONGEST_HEADER: u64 = 64 << 20;
 
 /// Why a header was not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

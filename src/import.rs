@@ -3,13 +3,14 @@
 //! What the data do not say, as the command line or the machine, stays unknown.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 
 use crate::archive::filter::{self, Filter};
+use crate::archive::inside;
 use crate::archive::{Archive, ArchiveError, RunDirectory};
 use crate::hash::sha256;
 use crate::record::{Refusal, plain, recover};
@@ -22,7 +23,10 @@ pub mod toolkit;
 use toolkit::LogName;
 
 /// A file with more than this is no result of a benchmark.
-const LARGEST: u64 = 64 << 20;
+const LARGEST: u64 = 32 << 20;
+
+/// All that is imported at once is held until all of it can be read. In bytes.
+const MOST: usize = 64 << 20;
 
 /// Facts of the environment that say where an imported run comes from.
 const FILE: &str = "imported.file";
@@ -53,7 +57,12 @@ pub fn read(archive: &Archive, paths: &[PathBuf], tags: &Tags) -> Result<Vec<Dra
     for path in paths {
         let read = if path.is_dir() { folder(path) } else { file(path).map(|draft| vec![draft]) };
         match read {
-            Ok(read) => drafts.extend(read),
+            Ok(read) => {
+                drafts.extend(read);
+                if drafts.iter().map(Draft::bytes).sum::<usize>() > MOST {
+                    return Err(vec![too_much(path)]);
+                }
+            }
             Err(error) => refusals.push(Refusal(format!("{}: {error}", path.display()))),
         }
     }
@@ -69,6 +78,17 @@ pub fn read(archive: &Archive, paths: &[PathBuf], tags: &Tags) -> Result<Vec<Dra
         draft.manifest.tags.extend(tags.clone());
     }
     if refusals.is_empty() { Ok(drafts) } else { Err(refusals) }
+}
+
+fn too_much(path: &Path) -> Refusal {
+    let most = MOST >> 20;
+    Refusal(format!("{}: more than {most} MiB in all; import fewer at once", path.display()))
+}
+
+impl Draft {
+    fn bytes(&self) -> usize {
+        self.raw.len() + self.beside.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
+    }
 }
 
 /// Writes a run, and gives its name.
@@ -91,10 +111,9 @@ pub fn write(archive: &Archive, draft: Draft) -> Result<(String, Manifest), Arch
 }
 
 fn write_raw(run: &RunDirectory, files: impl Iterator<Item = (String, Vec<u8>)>) -> io::Result<()> {
-    let directory = run.join(RAW);
-    fs::create_dir(&directory)?;
+    let directory = run.opened()?.make(RAW)?;
     for (name, bytes) in files {
-        fs::write(directory.join(name), bytes)?;
+        directory.create(&name)?.write_all(&bytes)?;
     }
     Ok(())
 }
@@ -147,6 +166,9 @@ fn folder(path: &Path) -> Result<Vec<Draft>, String> {
         // What is told of all is kept with the first.
         draft.beside = std::mem::take(&mut beside);
         drafts.push(draft);
+        if drafts.iter().map(Draft::bytes).sum::<usize>() > MOST {
+            return Err(too_much(log).0);
+        }
     }
     Ok(drafts)
 }
@@ -164,14 +186,13 @@ fn summary(path: &Path) -> Result<Vec<Draft>, String> {
 }
 
 fn contents(path: &Path) -> Result<Vec<u8>, String> {
-    let about = fs::metadata(path).map_err(|error| error.to_string())?;
-    if !about.is_file() {
-        return Err("is no file".to_owned());
+    let mut bytes = Vec::new();
+    let file = inside::named(path).map_err(|error| error.to_string())?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(format!("has more than {LARGEST} bytes, as no result of a benchmark has"));
     }
-    if about.len() > LARGEST {
-        return Err(format!("has {} bytes, more than any result of a benchmark", about.len()));
-    }
-    fs::read(path).map_err(|error| error.to_string())
+    Ok(bytes)
 }
 
 fn draft(

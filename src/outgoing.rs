@@ -8,7 +8,7 @@ mod raw;
 mod redactor;
 mod tables;
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -22,8 +22,16 @@ use crate::run::{RAW, Share};
 /// How files are counted that are left out because nobody can look through them.
 const PACKED: &str = "packed file";
 
+/// What a copy of a run has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// The manifest and the tables.
+    Figures,
+    /// Also what the tool printed and wrote.
+    Raw,
+}
+
 /// Writes a copy of a run into a new directory, and gives the run's name and its manifest there.
-/// `has_raw`: with what the tool printed and wrote.
 ///
 /// # Errors
 ///
@@ -31,27 +39,27 @@ const PACKED: &str = "packed file";
 pub fn copy(
     run: &RunDirectory,
     to: &Path,
-    has_raw: bool,
+    what: What,
     redactor: &mut Redactor,
 ) -> Result<(String, Manifest), ArchiveError> {
     let manifest = run.manifest()?;
     let name = redactor.clean(run.name());
     tables::copy(run, &manifest, to, redactor)?;
     let mut left_out = 0;
-    if has_raw {
+    if what == What::Raw {
         for file in manifest.files.iter().filter(|file| is_raw(file)) {
             left_out += u64::from(!raw::copy(run, file, to, redactor)?);
         }
     }
-    let originals = manifest.files.iter().map(|file| File {
-        path: raw::path(&file.path, redactor),
-        ..file.clone()
-    });
+    let originals = manifest
+        .files
+        .iter()
+        .map(|file| File { path: raw::path(&file.path, redactor), ..file.clone() });
     let originals = originals.collect();
     let mut shared = manifest.share(redactor);
-    shared.files = files::describe(to).map_err(|error| ArchiveError::at(to, error))?;
+    (shared.files, _) = files::describe(to).map_err(|error| ArchiveError::at(to, error))?;
     let replaced = redactor.replaced.counts.iter();
-    let mut removed: std::collections::BTreeMap<String, u64> =
+    let mut removed: BTreeMap<String, u64> =
         replaced.map(|(kind, count)| (kind.as_str().to_owned(), *count)).collect();
     if left_out > 0 {
         removed.insert(PACKED.to_owned(), left_out);
@@ -65,13 +73,37 @@ fn is_raw(file: &File) -> bool {
     file.path.strip_prefix(RAW).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// A new directory that nobody else can guess or read, for copies.
-///
-/// # Errors
-///
-/// Where none can be made.
-pub fn directory() -> io::Result<tempfile::TempDir> {
-    let directory = tempfile::Builder::new().prefix("halo-").tempdir()?;
-    fs::create_dir_all(directory.path())?;
-    Ok(directory)
+/// A copy of a run that is there as long as this is.
+#[derive(Debug)]
+pub struct Copied {
+    run: RunDirectory,
+    redactor: Redactor,
+    _directory: tempfile::TempDir,
+}
+
+impl Copied {
+    /// Copies the manifest and the tables of a run.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read, or there is no room for temporary files.
+    pub fn of(run: &RunDirectory) -> Result<Self, ArchiveError> {
+        let refuse = |error: io::Error| ArchiveError::at(&std::env::temp_dir(), error);
+        let directory = tempfile::Builder::new().prefix("halo-").tempdir().map_err(refuse)?;
+        let mut redactor = redactor(&run.manifest()?);
+        let to = directory.path().join(redactor.clean(run.name()));
+        std::fs::create_dir(&to).map_err(refuse)?;
+        copy(run, &to, What::Figures, &mut redactor)?;
+        Ok(Self { run: RunDirectory::at(to), redactor, _directory: directory })
+    }
+
+    /// A text of the user about the run, as it may stand beside the copy.
+    pub fn clean(&self, text: &str) -> String {
+        self.redactor.clone().clean(text)
+    }
+
+    /// The copy.
+    pub fn run(&self) -> &RunDirectory {
+        &self.run
+    }
 }

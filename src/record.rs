@@ -21,8 +21,8 @@ use crate::config::Config;
 use crate::fitness::processes::Processes;
 use crate::fitness::{Progress, Requirements, Waited};
 use crate::process::foreground::{self, Ended, Event, Running, Show, Signals, Task, Watch};
-use crate::root::Root;
 use crate::redact::keys;
+use crate::root::Root;
 use crate::run::campaign::{Endpoint, PlannedCell};
 use crate::run::journal::{Header, Line, VERSION};
 use crate::run::manifest::{Kind, Manifest, State, Tags};
@@ -417,7 +417,7 @@ impl Recording {
         signals: &mut Signals,
     ) -> io::Result<Ended> {
         alone::look(&mut self.processes, request, self.watcher.is_some(), &mut self.manifest);
-        let raw = |name: &str| File::create(self.directory.join(RAW).join(name));
+        let raw = |name: &str| File::create_new(self.directory.join(RAW).join(name));
         let id = OsString::from(&self.manifest.id);
         let mut variables =
             vec![(ID_VARIABLE, &*id), (DIRECTORY_VARIABLE, self.directory.path().as_os_str())];

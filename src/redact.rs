@@ -15,8 +15,20 @@ use paths::Shortener;
 
 /// Names that tell nobody anything.
 const NOBODY: [&str; 14] = [
-    "admin", "arch", "archlinux", "debian", "fedora", "guest", "home", "localhost", "nobody",
-    "nixos", "root", "ubuntu", "user", "users",
+    "admin",
+    "arch",
+    "archlinux",
+    "debian",
+    "fedora",
+    "guest",
+    "home",
+    "localhost",
+    "nobody",
+    "nixos",
+    "root",
+    "ubuntu",
+    "user",
+    "users",
 ];
 
 /// More different texts than this are counted and not kept.
@@ -43,7 +55,7 @@ macro_rules! kinds {
 
             /// What stands in its place while a text is worked on: a character of nobody's, which is
             /// one of a path, so that what was found in a path does not end it.
-            const fn sign(self) -> char {
+            pub(crate) const fn sign(self) -> char {
                 match self { $(Self::$kind => $sign,)* }
             }
         }
@@ -132,12 +144,13 @@ impl Redactor {
 
     /// The text without what is private.
     pub fn clean(&mut self, text: &str) -> String {
-        let text = &*text::visible(text);
-        let keys = keys::find(text).into_iter().map(|range| (range, Kind::Key)).collect();
-        let text = self.replace(text, keys);
+        let text = signed(&text::visible(text));
+        let keys = keys::find(&text).into_iter().map(|range| (range, Kind::Key)).collect();
+        let text = self.replace(&text, keys);
         let text = self.without_paths(&text);
         let found = identifiers::find(&text).into_iter();
-        let found = found.filter(|(range, _)| !self.own.iter().any(|own| text[range.clone()] == **own));
+        let found =
+            found.filter(|(range, _)| !self.own.iter().any(|own| text[range.clone()] == **own));
         let found = found.map(|(range, kind)| (range, Kind::from(kind))).collect();
         let text = self.replace(&text, found);
         let found = names::accounts(&text).into_iter().map(|range| (range, Kind::Account));
@@ -199,6 +212,15 @@ impl From<identifiers::Kind> for Kind {
             identifiers::Kind::Serial => Self::Serial,
         }
     }
+}
+
+/// The text with the signs in the place of the words: what was cleaned before stays as it is.
+fn signed(text: &str) -> String {
+    let words =
+        Kind::ALL.iter().filter(|kind| !kind.shown().is_empty() && text.contains(kind.shown()));
+    words.fold(text.to_owned(), |text, kind| {
+        text.replace(kind.shown(), kind.sign().encode_utf8(&mut [0; 4]))
+    })
 }
 
 /// The text with the words in the place of the signs.

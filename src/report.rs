@@ -1,6 +1,7 @@
 //! What people see of runs. Nothing here opens a file.
 
 pub mod backends;
+pub mod bundle;
 pub mod campaign;
 pub mod charts;
 pub mod compare;

@@ -1,17 +1,20 @@
 //! The campaigns of an archive: one file each in `campaigns/`, beside the run directories.
 
-use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::filter::{self, Filter};
-use super::{Archive, ArchiveError, Lock, RunDirectory, parse, replace};
+use super::inside::Directory;
+use super::{Archive, ArchiveError, Lock, RunDirectory, files, parse};
 use crate::run::{Campaign, Manifest};
 
 /// The directory of the archive that holds them.
 const DIRECTORY: &str = "campaigns";
+
+/// The file of a campaign has no more bytes: a cell takes some hundreds.
+const LARGEST: u64 = 4 << 20;
 
 /// Writes a new campaign and locks it. A name that is taken gets a number.
 ///
@@ -19,15 +22,14 @@ const DIRECTORY: &str = "campaigns";
 ///
 /// Where it cannot be written.
 pub fn create(archive: &Archive, campaign: &mut Campaign) -> Result<Lock, ArchiveError> {
-    let directory = archive.directory().join(DIRECTORY);
-    fs::create_dir_all(&directory).map_err(|error| ArchiveError::at(&directory, error))?;
+    let at = |error: io::Error| ArchiveError::at(&archive.directory().join(DIRECTORY), error);
+    std::fs::create_dir_all(archive.directory()).map_err(at)?;
+    let directory = archive.opened().and_then(|archive| archive.make(DIRECTORY)).map_err(at)?;
     // Held while a free name is looked for, so that the file itself appears whole or not at all.
-    let _naming = File::open(&directory)
-        .and_then(|file| Ok(flock(&file, FlockOperation::LockExclusive).map(|()| file)?))
-        .map_err(|error| ArchiveError::at(&directory, error))?;
+    flock(&directory, FlockOperation::LockExclusive).map_err(|error| at(error.into()))?;
     let wanted = campaign.name.clone();
     let mut number = 1;
-    while path(archive, &campaign.name).exists() {
+    while directory.has(&file(&campaign.name)) {
         number += 1;
         campaign.name = format!("{wanted}-{number}");
     }
@@ -36,11 +38,13 @@ pub fn create(archive: &Archive, campaign: &mut Campaign) -> Result<Lock, Archiv
 }
 
 fn write(archive: &Archive, campaign: &Campaign) -> Result<(), ArchiveError> {
-    let path = path(archive, &campaign.name);
-    serde_json::to_vec_pretty(campaign)
-        .map_err(io::Error::from)
-        .and_then(|bytes| replace(&path, &bytes))
-        .map_err(|error| ArchiveError::at(&path, error))
+    let write = || -> io::Result<()> {
+        let bytes = serde_json::to_vec_pretty(campaign)?;
+        let mut file = opened(archive)?.begin(&file(&campaign.name))?;
+        file.file().write_all(&bytes)?;
+        file.finish()
+    };
+    write().map_err(|error| ArchiveError::at(&path(archive, &campaign.name), error))
 }
 
 /// Takes the lock that says that somebody runs the campaign.
@@ -50,9 +54,10 @@ fn write(archive: &Archive, campaign: &Campaign) -> Result<(), ArchiveError> {
 /// Where somebody does.
 pub fn lock(archive: &Archive, campaign: &Campaign) -> Result<Lock, ArchiveError> {
     let path = path(archive, &campaign.name);
-    let file = File::open(&path).map_err(|error| ArchiveError::at(&path, error))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Lock(file)),
+    let opened = opened(archive).and_then(|campaigns| campaigns.open(&file(&campaign.name)));
+    let opened = opened.map_err(|error| ArchiveError::at(&path, error))?;
+    match flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Lock(opened.into())),
         Err(rustix::io::Errno::WOULDBLOCK) => {
             Err(ArchiveError(format!("{}: is running; wait for its end", campaign.name)))
         }
@@ -89,8 +94,14 @@ pub fn find(archive: &Archive, text: &str) -> Result<Campaign, ArchiveError> {
         }
     };
     let path = path(archive, &name);
-    let bytes = fs::read(&path).map_err(|error| ArchiveError::at(&path, error))?;
-    parse(&path, &bytes)
+    let read = opened(archive).and_then(|campaigns| campaigns.read(&file(&name), LARGEST));
+    let bytes = read.map_err(|error| ArchiveError::at(&path, error))?;
+    let campaign: Campaign = parse(&path, &bytes)?;
+    // What is written or removed later is named by what the file says.
+    if campaign.name != name {
+        return Err(ArchiveError::at(&path, "says that it is another campaign"));
+    }
+    Ok(campaign)
 }
 
 /// What the archive has of a campaign.
@@ -124,12 +135,12 @@ pub fn runs(archive: &Archive, name: &str) -> Result<Runs, ArchiveError> {
 
 /// Whether there is a campaign of exactly this name.
 pub(super) fn exists(archive: &Archive, name: &str) -> bool {
-    !name.contains('/') && path(archive, name).is_file()
+    opened(archive).is_ok_and(|campaigns| campaigns.has(&file(name)))
 }
 
 /// Whether it runs now.
 pub fn is_active(archive: &Archive, name: &str) -> bool {
-    File::open(path(archive, name)).is_ok_and(|file| {
+    opened(archive).and_then(|campaigns| campaigns.open(&file(name))).is_ok_and(|file| {
         flock(file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
     })
 }
@@ -156,24 +167,30 @@ pub(super) fn change(
 /// If the campaign runs, or its file cannot be removed.
 pub(super) fn remove(archive: &Archive, campaign: &Campaign) -> Result<(), ArchiveError> {
     let _lock = lock(archive, campaign)?;
-    let path = path(archive, &campaign.name);
-    fs::remove_file(&path).map_err(|error| ArchiveError::at(&path, error))
+    opened(archive)
+        .and_then(|campaigns| campaigns.remove(&file(&campaign.name)))
+        .map_err(|error| ArchiveError::at(&path(archive, &campaign.name), error))
 }
 
+fn opened(archive: &Archive) -> io::Result<Directory> {
+    archive.opened()?.directory(DIRECTORY)
+}
+
+fn file(name: &str) -> String {
+    format!("{name}.json")
+}
+
+/// Where the file of a campaign is, for messages.
 fn path(archive: &Archive, name: &str) -> PathBuf {
-    archive.directory().join(DIRECTORY).join(format!("{name}.json"))
+    archive.directory().join(DIRECTORY).join(file(name))
 }
 
 fn names(archive: &Archive) -> Result<Vec<String>, ArchiveError> {
-    let directory = archive.directory().join(DIRECTORY);
-    let entries = match fs::read_dir(&directory) {
+    let entries = match opened(archive).and_then(|campaigns| campaigns.entries(files::MOST)) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(ArchiveError::at(&directory, error)),
+        Err(error) => return Err(ArchiveError::at(&archive.directory().join(DIRECTORY), error)),
     };
-    let file_names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut names: Vec<String> =
-        file_names.filter_map(|name| name.strip_suffix(".json").map(str::to_owned)).collect();
-    names.sort_unstable();
-    Ok(names)
+    let names = entries.into_iter().filter_map(|entry| entry.name.into_string().ok());
+    Ok(names.filter_map(|name| name.strip_suffix(".json").map(str::to_owned)).collect())
 }

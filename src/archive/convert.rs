@@ -5,10 +5,12 @@ use std::io;
 use super::RunDirectory;
 use super::journal::Reader;
 use super::write::{Identity, Tables};
-use crate::run::JOURNAL;
 use crate::run::journal::{By, Header, Line, Mark, Moment, VERSION};
 use crate::run::manifest::Sampling;
 use crate::tool::Row;
+
+/// The recorder makes some ten marks of its own; what stands behind so many is not its.
+const MOST_OWN_MARKS: usize = 64;
 
 /// What was found in a journal.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +34,7 @@ pub struct Converted {
 ///
 /// Where the journal is of another version, or a file cannot be written.
 pub fn convert(run: &RunDirectory, results: &[Row]) -> io::Result<Option<Converted>> {
-    let mut reader = match Reader::open(&run.join(JOURNAL)) {
+    let mut reader = match Reader::open(run) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         reader => reader?,
     };
@@ -61,7 +63,7 @@ pub fn convert(run: &RunDirectory, results: &[Row]) -> io::Result<Option<Convert
             Line::Mark(mark) => {
                 summary.last = summary.last.max(mark.at);
                 tables.mark(&mark)?;
-                if mark.by == By::Halo {
+                if mark.by == By::Halo && summary.own_marks.len() < MOST_OWN_MARKS {
                     summary.own_marks.push(mark);
                 }
             }

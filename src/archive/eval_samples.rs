@@ -11,7 +11,7 @@ use arrow::array::{
 use arrow::datatypes::{Float64Type, TimestampNanosecondType, UInt32Type, UInt64Type};
 use jiff::Timestamp;
 
-use super::read::Table;
+use super::read::{Kept, Table};
 use super::schema;
 use super::write::{Identity, Output};
 use super::{ArchiveError, RunDirectory};
@@ -27,10 +27,7 @@ const NAME: &str = "eval_samples";
 /// Where it cannot be written.
 pub fn write(directory: &Path, identity: &Identity, samples: &[EvalSample]) -> io::Result<()> {
     if samples.is_empty() {
-        return match std::fs::remove_file(directory.join(format!("{NAME}.parquet"))) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        };
+        return RunDirectory::at(directory).remove_file(&format!("{NAME}.parquet"));
     }
     let text = |of: fn(&EvalSample) -> &str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(samples.iter().map(of)))
@@ -69,12 +66,14 @@ pub fn write(directory: &Path, identity: &Identity, samples: &[EvalSample]) -> i
 ///
 /// Where the file is damaged.
 pub fn read(run: &RunDirectory) -> Result<Vec<EvalSample>, ArchiveError> {
-    if !run.join(&format!("{NAME}.parquet")).exists() {
+    if !run.has(&format!("{NAME}.parquet")) {
         return Ok(Vec::new());
     }
-    let mut samples = Vec::new();
+    let (mut samples, mut kept) = (Vec::new(), Kept::new());
     for batch in Table::open(run, NAME)?.rows()? {
-        take(&batch?, &mut samples).ok_or_else(|| {
+        let batch = batch?;
+        kept.add(batch.num_rows() * size_of::<EvalSample>() + batch.get_array_memory_size())?;
+        take(&batch, &mut samples).ok_or_else(|| {
             ArchiveError(format!("{}: {NAME}.parquet lacks a column", run.name()))
         })?;
     }

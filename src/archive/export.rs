@@ -2,7 +2,7 @@
 //!
 //! What appears under the name that the user gave is whole, and nothing is overwritten.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,6 @@ use arrow::json::LineDelimitedWriter;
 
 use super::openmetrics::{self, Target};
 use super::read::{self, Table};
-use super::write::unfinished;
 use super::{ArchiveError, RunDirectory};
 use crate::run::JOURNAL;
 
@@ -101,13 +100,17 @@ pub fn export(
     }
 }
 
-/// Half a run would look like a whole one in every other format.
-fn refuse_unfinished(run: &RunDirectory) -> Result<(), ArchiveError> {
+/// Refuses a run that has not ended: half of one would look like a whole one in every other format.
+///
+/// # Errors
+///
+/// Where it is being recorded or was interrupted.
+pub fn refuse_unfinished(run: &RunDirectory) -> Result<(), ArchiveError> {
     let name = run.name();
     if run.is_active() {
         return Err(ArchiveError(format!("{name}: is being recorded; wait for its end")));
     }
-    if run.join(JOURNAL).exists() {
+    if run.has(JOURNAL) {
         return Err(ArchiveError(format!("{name}: was interrupted; `halo-record recover {name}`")));
     }
     Ok(())
@@ -124,8 +127,7 @@ fn write(
         Single::Table(name, Encoding::Json) => write_json(&Table::open(run, name)?, output)?,
         Single::Table(name, Encoding::Parquet) => {
             let table = Table::open(run, name)?;
-            let file = File::open(table.path());
-            let mut file = file.map_err(|error| ArchiveError::at(table.path(), error))?;
+            let mut file = table.file().map_err(|error| ArchiveError::at(table.path(), error))?;
             io::copy(&mut file, output)?;
         }
     }
@@ -198,21 +200,20 @@ fn write_file<T>(
     if path.symlink_metadata().is_ok() {
         return Err(ArchiveError::at(path, "exists already; name a new file").into());
     }
-    let part = unfinished(path);
     let at = |error: io::Error| ExportError::from(ArchiveError::at(path, error));
-    let mut output = BufWriter::new(File::create(&part).map_err(at)?);
+    // What fails goes again.
+    let mut file = super::begin(path).map_err(at)?;
+    let mut output = BufWriter::new(file.file());
     let written = write(&mut output).and_then(|remark| {
         output.flush()?;
-        output.get_ref().sync_all()?;
-        fs::rename(&part, path)?;
         Ok(remark)
     });
-    written.map_err(|error| {
-        // What failed already is what the user is told.
-        let _ = fs::remove_file(&part);
-        match error {
-            ExportError::Stream(error) => at(error),
-            error @ ExportError::Archive(_) => error,
-        }
-    })
+    drop(output);
+    let written = written.map_err(|error| match error {
+        ExportError::Stream(error) => at(error),
+        error @ ExportError::Archive(_) => error,
+    });
+    let remark = written?;
+    file.finish().map_err(at)?;
+    Ok(remark)
 }

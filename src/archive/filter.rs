@@ -29,10 +29,9 @@ impl Listed {
     ///
     /// Where the manifest cannot be read.
     pub fn read(run: &RunDirectory) -> Result<Self, ArchiveError> {
-        let path = run.join(MANIFEST);
-        let bytes = std::fs::read(&path).map_err(|error| ArchiveError::at(&path, error))?;
-        let mut brief: Brief = super::parse(&path, &bytes)?;
-        let lasts = brief.state == State::Running || run.join(JOURNAL).exists();
+        let bytes = run.read(MANIFEST, super::LARGEST_MANIFEST)?;
+        let mut brief: Brief = super::parse(&run.join(MANIFEST), &bytes)?;
+        let lasts = brief.state == State::Running || run.has(JOURNAL);
         let active = lasts && run.is_active();
         if brief.state == State::Running && !active {
             brief.state = State::Interrupted;
@@ -96,7 +95,7 @@ pub fn list(
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let share = runs.len().div_ceil(threads).max(1);
     let read = |runs: &[RunDirectory]| -> Vec<Result<Listed, ArchiveError>> {
-        let has_begun = |run: &&RunDirectory| run.join(MANIFEST).exists();
+        let has_begun = |run: &&RunDirectory| run.has(MANIFEST);
         runs.iter().filter(has_begun).map(Listed::read).collect()
     };
     let results = std::thread::scope(|scope| {

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::RunDirectory;
+use crate::json;
+use crate::run::JOURNAL;
 use crate::run::journal::Line;
 
 /// How often the journal is brought to the disk: what a loss of power may cost.
@@ -67,8 +70,8 @@ impl Writer {
 /// # Errors
 ///
 /// `WouldBlock` where that process has closed the journal already.
-pub fn append_to(path: &Path, line: &Line) -> io::Result<()> {
-    let mut file = OpenOptions::new().append(true).open(path)?;
+pub fn append_to(run: &RunDirectory, line: &Line) -> io::Result<()> {
+    let mut file = run.opened()?.append(JOURNAL)?;
     append(&mut file, &mut Vec::new(), line)
 }
 
@@ -109,9 +112,9 @@ pub struct Reader<R> {
 }
 
 impl Reader<File> {
-    /// Opens a journal.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self::new(File::open(path)?))
+    /// Opens the journal of a run.
+    pub fn open(run: &RunDirectory) -> io::Result<Self> {
+        Ok(Self::new(run.opened()?.open(JOURNAL)?))
     }
 }
 
@@ -133,7 +136,7 @@ impl<R: Read> Reader<R> {
             return Ok(None);
         }
         self.lines += 1;
-        match serde_json::from_slice(&self.buffer) {
+        match json::from_slice(&self.buffer) {
             Ok(line) => Ok(Some(line)),
             Err(error) => {
                 self.damage = Some(format!("line {}: {error}", self.lines));

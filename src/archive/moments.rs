@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray, TimestampNanoseco
 use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use jiff::Timestamp;
 
-use super::read::Table;
+use super::read::{Kept, Table};
 use super::schema::{self, MONOTONIC, TIME};
 use super::write::{Identity, Output};
 use super::{ArchiveError, RunDirectory};
@@ -38,18 +38,18 @@ pub fn replace(
     manifest: &Manifest,
     moments: &[ToolMoment],
 ) -> Result<(), ArchiveError> {
-    if !run.join("marks.parquet").exists() {
+    if !run.has("marks.parquet") {
         return Ok(());
     }
     let (mut rows, had_some) = read(run)?;
-    let start = rows.first().map(|row| row.time - row.monotonic);
+    let start = rows.first().map(|row| row.time.saturating_sub(row.monotonic));
     let Some(start) = start.filter(|_| had_some || !moments.is_empty()) else { return Ok(()) };
     for moment in moments {
         let Ok(time) = i64::try_from(moment.at.as_nanosecond()) else { continue };
         rows.push(Row {
             time,
             // The clock of the machine is taken to have gone on evenly.
-            monotonic: time - start,
+            monotonic: time.saturating_sub(start),
             by: BY_FILE.to_owned(),
             name: moment.phase.name.to_owned(),
             attributes: serde_json::to_string(&moment.phase.attributes).unwrap_or_default(),
@@ -66,19 +66,20 @@ pub fn replace(
 ///
 /// Where they cannot be read.
 pub fn start(run: &RunDirectory) -> Result<Option<Timestamp>, ArchiveError> {
-    if !run.join("marks.parquet").exists() {
+    if !run.has("marks.parquet") {
         return Ok(None);
     }
     let (rows, _) = read(run)?;
-    let start = rows.first().map(|row| row.time - row.monotonic);
+    let start = rows.first().map(|row| row.time.saturating_sub(row.monotonic));
     Ok(start.and_then(|start| Timestamp::from_nanosecond(start.into()).ok()))
 }
 
 /// The marks but for those of files, and whether there were any of these.
 fn read(run: &RunDirectory) -> Result<(Vec<Row>, bool), ArchiveError> {
-    let (mut rows, mut had_some) = (Vec::new(), false);
+    let (mut rows, mut had_some, mut kept) = (Vec::new(), false, Kept::new());
     for batch in Table::open(run, NAME)?.rows()? {
         let batch = batch?;
+        kept.add(batch.num_rows() * size_of::<Row>() + batch.get_array_memory_size())?;
         let text = |name: &str| batch.column_by_name(name)?.as_string_opt::<i32>();
         let columns = || {
             let time = batch.column_by_name(TIME)?.as_primitive_opt::<TimestampNanosecondType>()?;

@@ -1,6 +1,9 @@
 //! Reads the tables of a run: a few thousand rows at a time, so that memory does not grow with it.
 
-use std::fs::{self, File};
+use std::any::Any;
+use std::fs::File;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use arrow::array::RecordBatch;
@@ -11,7 +14,7 @@ use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReaderBuilder,
 };
 
-use super::{ArchiveError, RunDirectory};
+use super::{ArchiveError, RunDirectory, files, pages};
 
 /// The end of the name of a table's file.
 const ENDING: &str = ".parquet";
@@ -19,23 +22,26 @@ const ENDING: &str = ".parquet";
 /// Rows that are decoded at once.
 const BATCH: usize = 4096;
 
+/// What is kept of a table that is held whole, as its figures or a family's samples: in bytes, six
+/// million samples.
+const MOST_KEPT: usize = 96 << 20;
+
 /// The names of a run's tables, in order.
 pub fn names(run: &RunDirectory) -> Result<Vec<String>, ArchiveError> {
     let refuse = |error| ArchiveError::at(run.path(), error);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(run.path()).map_err(refuse)? {
-        let name = entry.map_err(refuse)?.file_name();
-        names.extend(name.to_str().and_then(|name| name.strip_suffix(ENDING)).map(str::to_owned));
-    }
-    names.sort_unstable();
-    Ok(names)
+    let entries = run.opened().and_then(|run| run.entries(files::MOST)).map_err(refuse)?;
+    let table = |name: &str| name.strip_suffix(ENDING).map(str::to_owned);
+    Ok(entries.iter().filter_map(|entry| table(entry.name.to_str()?)).collect())
 }
 
 /// A table of a run.
 #[derive(Debug)]
 pub struct Table {
     path: PathBuf,
+    file: File,
     metadata: ArrowReaderMetadata,
+    /// Rows that are decoded at once.
+    batch: usize,
 }
 
 impl Table {
@@ -50,11 +56,24 @@ impl Table {
             let (run, names) = (run.name(), names.join(", "));
             return Err(ArchiveError(format!("{name}: no such table in {run}, which has {names}")));
         }
-        let path = run.join(&format!("{name}{ENDING}"));
-        let file = File::open(&path).map_err(|error| ArchiveError::at(&path, error))?;
-        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
-            .map_err(|error| ArchiveError::at(&path, error))?;
-        Ok(Self { path, metadata })
+        let file_name = format!("{name}{ENDING}");
+        let path = run.join(&file_name);
+        let open = || -> io::Result<(File, ArrowReaderMetadata, usize)> {
+            let file = run.opened()?.open(&file_name)?;
+            pages::check_footer(&file)?;
+            let metadata = guarded(|| ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))?;
+            let batch = pages::check(&file, &metadata, BATCH)?;
+            Ok((file, metadata, batch))
+        };
+        let (file, metadata, batch) = open().map_err(|error| ArchiveError::at(&path, error))?;
+        Ok(Self { path, file, metadata, batch })
+    }
+
+    /// Its file, from the beginning.
+    pub(super) fn file(&self) -> io::Result<File> {
+        let mut file = self.file.try_clone()?;
+        io::Seek::rewind(&mut file)?;
+        Ok(file)
     }
 
     /// Where its file is.
@@ -79,26 +98,67 @@ impl Table {
     }
 
     fn read(&self, mask: ProjectionMask) -> Result<Rows, ArchiveError> {
-        let file = File::open(&self.path).map_err(|error| ArchiveError::at(&self.path, error))?;
+        // The place in the file is shared, and each read begins with finding its own.
+        let file = self.file().map_err(|error| ArchiveError::at(&self.path, error))?;
         let builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
-        let reader = builder.with_projection(mask).with_batch_size(BATCH).build();
+        let reader = guarded(|| builder.with_projection(mask).with_batch_size(self.batch).build());
         let reader = reader.map_err(|error| ArchiveError::at(&self.path, error))?;
-        Ok(Rows { path: self.path.clone(), reader })
+        Ok(Rows { path: self.path.clone(), reader: Some(reader) })
+    }
+}
+
+/// The package that reads Parquet panics at some damaged files.
+fn guarded<T, E: Into<io::Error>>(read: impl FnOnce() -> Result<T, E>) -> io::Result<T> {
+    let damaged = |_: Box<dyn Any + Send>| {
+        io::Error::new(io::ErrorKind::InvalidData, "is damaged so that its reader gives up")
+    };
+    catch_unwind(AssertUnwindSafe(read)).map_err(damaged)?.map_err(Into::into)
+}
+
+/// How much of a table is kept.
+#[derive(Debug)]
+pub(super) struct Kept {
+    left: usize,
+}
+
+impl Kept {
+    /// Nothing yet.
+    pub(super) fn new() -> Self {
+        Self { left: MOST_KEPT }
+    }
+
+    /// Counts what is kept besides, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// Where it is more than halo keeps of a table.
+    pub(super) fn add(&mut self, bytes: usize) -> Result<(), ArchiveError> {
+        let most = MOST_KEPT >> 20;
+        let refusal = || ArchiveError(format!("has more than {most} MiB of what is looked at"));
+        self.left = self.left.checked_sub(bytes).ok_or_else(refusal)?;
+        Ok(())
     }
 }
 
 /// The rows of a table.
 pub struct Rows {
     path: PathBuf,
-    reader: ParquetRecordBatchReader,
+    /// None behind an error.
+    reader: Option<ParquetRecordBatchReader>,
 }
 
 impl Iterator for Rows {
     type Item = Result<RecordBatch, ArchiveError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.reader.next()?;
-        Some(batch.map_err(|error| ArchiveError::at(&self.path, error)))
+        let reader = self.reader.as_mut()?;
+        match guarded(|| reader.next().transpose().map_err(io::Error::other)) {
+            Ok(batch) => batch.map(Ok),
+            Err(error) => {
+                self.reader = None;
+                Some(Err(ArchiveError::at(&self.path, error)))
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Float64Type, UInt32Type};
 
-use super::read::{Rows, Table};
+use super::read::{Kept, Rows, Table};
 use super::{ArchiveError, RunDirectory};
 use crate::run::Row;
 
@@ -13,13 +13,15 @@ use crate::run::Row;
 ///
 /// Where the file is damaged.
 pub fn read(run: &RunDirectory) -> Result<Vec<Row>, ArchiveError> {
-    if !run.join("results.parquet").exists() {
+    if !run.has("results.parquet") {
         return Ok(Vec::new());
     }
     let rows: Rows = Table::open(run, "results")?.rows()?;
-    let mut figures = Vec::new();
+    let (mut figures, mut kept) = (Vec::new(), Kept::new());
     for batch in rows {
-        take(&batch?, &mut figures).ok_or_else(|| {
+        let batch = batch?;
+        kept.add(batch.num_rows() * size_of::<Row>() + batch.get_array_memory_size())?;
+        take(&batch, &mut figures).ok_or_else(|| {
             ArchiveError(format!("{}: results.parquet lacks a column", run.name()))
         })?;
     }

@@ -30,7 +30,8 @@ pub fn texts(
     let (file, table) = (table, Table::open(run, table)?);
     let refuse = |error: io::Error| ArchiveError::at(to, error);
     let fields = table.schema().fields().iter();
-    let kept: Vec<usize> = (0..).zip(fields).filter(|(_, field)| is_kept(field)).map(|(at, _)| at).collect();
+    let kept: Vec<usize> =
+        (0..).zip(fields).filter(|(_, field)| is_kept(field)).map(|(at, _)| at).collect();
     let schema = table.schema().project(&kept);
     let schema = Arc::new(schema.map_err(|error| ArchiveError::at(table.path(), error))?);
     let mut output = Output::create(to, file, Arc::clone(&schema), &identity).map_err(refuse)?;
@@ -54,6 +55,7 @@ pub fn texts(
 fn is_kept(field: &Field) -> bool {
     let kind = field.data_type();
     let is_name = field.name().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    let is_plain = kind.is_numeric() || matches!(kind, DataType::Timestamp(..) | DataType::Boolean | DataType::Utf8);
+    let is_plain = kind.is_numeric()
+        || matches!(kind, DataType::Timestamp(..) | DataType::Boolean | DataType::Utf8);
     is_name && is_plain
 }

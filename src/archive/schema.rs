@@ -1,7 +1,7 @@
 //! The tables of a run, derived from the declarations of the metrics.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 
@@ -14,6 +14,46 @@ pub const TIME: &str = "time";
 /// The column with the time of a row as nanoseconds since the recording began, by a clock that
 /// nobody sets.
 pub const MONOTONIC: &str = "monotonic_ns";
+
+/// What a stranger may see of a column of texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shared {
+    /// All: the kernel, a driver or halo chose the words.
+    Kept,
+    /// What is left after cleaning: a user or a tool wrote it.
+    Cleaned,
+    /// Whether it is a program that everybody knows.
+    Program,
+    /// Nothing: halo declares no such column.
+    Nothing,
+}
+
+/// Labels whose values a user or a server chose.
+const CHOSEN: [&str; 4] = ["model", "run", "server", "tool"];
+
+/// The label with the name of a program.
+const PROGRAM: &str = "comm";
+
+/// Columns of the tables of their own that a user or a tool fills.
+const WRITTEN: [&str; 9] =
+    ["attributes", "case", "error", "failing", "metric", "name", "sample", "task", "unit"];
+
+/// What a stranger may see of the texts of a column.
+pub fn shared(column: &str) -> Shared {
+    static LABELS: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
+        let tables = wide_tables();
+        tables.values().flat_map(|table| table.labels.iter().copied()).collect()
+    });
+    if column == PROGRAM {
+        Shared::Program
+    } else if WRITTEN.contains(&column) || CHOSEN.contains(&column) {
+        Shared::Cleaned
+    } else if column == "by" || LABELS.contains(column) {
+        Shared::Kept
+    } else {
+        Shared::Nothing
+    }
+}
 
 /// A wide table: a row for each sample and label set, a column for each family.
 #[derive(Debug)]

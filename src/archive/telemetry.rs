@@ -5,12 +5,17 @@ use std::collections::BTreeMap;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type, UInt64Type};
 
-use super::read::{self, Table};
+use super::read::{self, Kept, Table};
 use super::schema::MONOTONIC;
 use super::{ArchiveError, RunDirectory};
 use crate::analyze::Telemetry;
 use crate::analyze::telemetry::{Event, Point, Series, Tick, Unreadable};
+use crate::json;
 use crate::metric::Def;
+
+/// What a series and a text take beside what they hold, in bytes.
+const OF_SERIES: usize = 256;
+const OF_TEXT: usize = 64;
 
 impl From<ArchiveError> for Unreadable {
     fn from(error: ArchiveError) -> Self {
@@ -31,8 +36,9 @@ impl Telemetry for RunDirectory {
             wanted.push(column(&table, label)?);
         }
         let mut found: BTreeMap<Vec<String>, Vec<Point>> = BTreeMap::new();
+        let mut kept = Kept::new();
         for batch in table.columns(&wanted)? {
-            take_values(&batch?, family, &mut found)?;
+            take_values(&batch?, family, &mut found, &mut kept)?;
         }
         let series = found.into_iter().map(|(labels, mut points)| {
             points.sort_by_key(|point| point.at);
@@ -42,15 +48,16 @@ impl Telemetry for RunDirectory {
     }
 
     fn events(&self) -> Result<Vec<Event>, Unreadable> {
-        let mut events = Vec::new();
+        let (mut events, mut kept) = (Vec::new(), Kept::new());
         let Some(table) = find(self, "marks")? else { return Ok(events) };
         for batch in table.rows()? {
             let batch = batch?;
+            kept.add(batch.num_rows() * size_of::<Event>() + batch.get_array_memory_size())?;
             let at = numbers(&batch)?;
             let (by, name) = (texts(&batch, "by")?, texts(&batch, "name")?);
             let attributes = texts(&batch, "attributes")?;
             for row in 0..batch.num_rows() {
-                let attributes = serde_json::from_str(attributes.value(row))
+                let attributes = json::from_str(attributes.value(row))
                     .map_err(|error| Unreadable(format!("{}: marks: {error}", self.name())))?;
                 events.push(Event {
                     at: at.value(row),
@@ -65,10 +72,13 @@ impl Telemetry for RunDirectory {
     }
 
     fn ticks(&self) -> Result<Vec<Tick>, Unreadable> {
-        let mut ticks = Vec::new();
+        let (mut ticks, mut kept) = (Vec::new(), Kept::new());
         let Some(table) = find(self, "sampling")? else { return Ok(ticks) };
         for batch in table.rows()? {
             let batch = batch?;
+            let failing = batch.column_by_name("failing");
+            let failing = failing.map_or(0, |texts| texts.get_array_memory_size());
+            kept.add(batch.num_rows() * size_of::<Tick>() + failing)?;
             let at = numbers(&batch)?;
             let unsigned = |name: &str| {
                 let column = batch.column_by_name(name);
@@ -108,6 +118,7 @@ fn take_values(
     batch: &RecordBatch,
     family: &Def,
     found: &mut BTreeMap<Vec<String>, Vec<Point>>,
+    kept: &mut Kept,
 ) -> Result<(), Unreadable> {
     let at = numbers(batch)?;
     let values = batch
@@ -128,20 +139,30 @@ fn take_values(
             continue;
         }
         if let Some((labels, points)) = current.take() {
-            add(found, &labels, points);
+            add(found, &labels, points, kept)?;
         }
         let labels = labels.iter().map(|label| label.value(row)).collect();
         current = Some((labels, vec![point]));
     }
     if let Some((labels, points)) = current {
-        add(found, &labels, points);
+        add(found, &labels, points, kept)?;
     }
     Ok(())
 }
 
-fn add(found: &mut BTreeMap<Vec<String>, Vec<Point>>, labels: &[&str], points: Vec<Point>) {
-    let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+fn add(
+    found: &mut BTreeMap<Vec<String>, Vec<Point>>,
+    labels: &[&str],
+    points: Vec<Point>,
+    kept: &mut Kept,
+) -> Result<(), ArchiveError> {
+    let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
+    if !found.contains_key(&labels) {
+        kept.add(OF_SERIES + labels.iter().map(|label| label.len() + OF_TEXT).sum::<usize>())?;
+    }
+    kept.add(points.len() * size_of::<Point>())?;
     found.entry(labels).or_default().extend(points);
+    Ok(())
 }
 
 fn numbers(batch: &RecordBatch) -> Result<&arrow::array::Int64Array, Unreadable> {

@@ -1,6 +1,6 @@
 //! Turns a journal into Parquet files: in one pass, in memory that does not grow with the run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
+use super::inside::{Directory, Unfinished};
 use super::schema::{self, Wide};
 use crate::metric::{Def, Table};
 use crate::run::Manifest;
@@ -30,8 +31,21 @@ use crate::tool::Row;
 /// a compressor, and there are more than a hundred columns.
 const BATCH: usize = 16 * 1024;
 
-/// The end of the name of a file that is not whole yet.
-const UNFINISHED: &str = ".unfinished";
+/// Texts that are gathered before they are written, in bytes: 16384 lines of a journal could have a
+/// MiB each.
+const MOST_TEXT: usize = 4 << 20;
+
+/// Series of a run: with a thousand at once, as many can come anew each minute of four hours.
+const MOST_SERIES: usize = 1 << 18;
+
+/// Labels are names and paths; a longer one is no label of halo's. In bytes.
+const LONGEST_LABEL: usize = 1024;
+
+/// Labels of all series of a run, in bytes: what is held while its journal is read.
+const MOST_LABELS: usize = 16 << 20;
+
+/// Series without a place that are told by name.
+const MOST_UNKNOWN: usize = 100;
 
 /// Which run the files belong to: their key-value metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +69,7 @@ impl Identity {
 
 /// A table that is written row by row.
 pub(super) struct Output {
-    path: PathBuf,
+    unfinished: Unfinished,
     schema: Arc<Schema>,
     writer: ArrowWriter<File>,
 }
@@ -67,11 +81,12 @@ impl Output {
         schema: Arc<Schema>,
         identity: &Identity,
     ) -> io::Result<Self> {
-        let path = directory.join(format!("{name}.parquet"));
-        let file = File::create(unfinished(&path))?;
+        let run = Directory::of_archive(directory)?;
+        let mut unfinished = run.begin(&format!("{name}.parquet"))?;
+        let file = unfinished.file().try_clone()?;
         let properties = properties(&schema, identity);
         let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))?;
-        Ok(Self { path, schema, writer })
+        Ok(Self { unfinished, schema, writer })
     }
 
     pub(super) fn write(&mut self, columns: Vec<ArrayRef>) -> io::Result<()> {
@@ -82,16 +97,9 @@ impl Output {
 
     /// Makes the file appear, whole.
     pub(super) fn finish(self) -> io::Result<()> {
-        self.writer.into_inner()?.sync_all()?;
-        std::fs::rename(unfinished(&self.path), &self.path)
+        self.writer.close()?;
+        self.unfinished.finish()
     }
-}
-
-/// The name of a file that is not whole yet.
-pub(super) fn unfinished(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(UNFINISHED);
-    name.into()
 }
 
 fn properties(schema: &Schema, identity: &Identity) -> WriterProperties {
@@ -163,6 +171,8 @@ struct WideTable {
     values: Vec<f64>,
     /// The label sets that were seen; a row of a tick is named by its place here.
     label_sets: Vec<Vec<String>>,
+    /// Where a label set stands there.
+    numbers: HashMap<Vec<String>, usize>,
     /// The rows of the tick that is being read.
     pending: BTreeMap<usize, Vec<f64>>,
 }
@@ -175,12 +185,13 @@ impl WideTable {
             rows: Vec::new(),
             values: Vec::new(),
             label_sets: Vec::new(),
+            numbers: HashMap::new(),
             pending: BTreeMap::new(),
         })
     }
 
     fn label_set(&mut self, labels: &[String]) -> usize {
-        self.label_sets.iter().position(|known| known == labels).unwrap_or_else(|| {
+        *self.numbers.entry(labels.to_owned()).or_insert_with(|| {
             self.label_sets.push(labels.to_owned());
             self.label_sets.len() - 1
         })
@@ -240,6 +251,7 @@ pub struct Tables {
     declared: BTreeMap<Table, Wide>,
     wide: BTreeMap<Table, WideTable>,
     places: Vec<Option<Place>>,
+    label_bytes: usize,
     unknown: Vec<String>,
     sampling: SamplingTable,
     marks: MarksTable,
@@ -257,16 +269,22 @@ impl Tables {
             declared: schema::wide_tables(),
             wide: BTreeMap::new(),
             places: Vec::new(),
+            label_bytes: 0,
             unknown: Vec::new(),
         })
     }
 
     /// Learns series that ticks name by number.
     pub fn series(&mut self, new: &NewSeries) -> io::Result<()> {
-        self.places.resize(new.first as usize, None);
+        let first = new.first as usize;
+        if first.saturating_add(new.series.len()) > MOST_SERIES {
+            let text = format!("the journal has more than {MOST_SERIES} series");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        self.places.resize(first, None);
         for (name, labels) in &new.series {
             let place = self.place(name, labels)?;
-            if place.is_none() {
+            if place.is_none() && self.unknown.len() < MOST_UNKNOWN {
                 self.unknown.push(name.clone());
             }
             self.places.push(place);
@@ -277,9 +295,13 @@ impl Tables {
     fn place(&mut self, name: &str, labels: &[String]) -> io::Result<Option<Place>> {
         let of_table = |wide: &&Wide| wide.families.iter().any(|def| def.name == name);
         let Some(wide) = self.declared.values().find(of_table) else { return Ok(None) };
-        if wide.labels.len() != labels.len() {
+        let bytes: usize = labels.iter().map(String::len).sum();
+        let is_fit = labels.iter().all(|label| label.len() <= LONGEST_LABEL)
+            && self.label_bytes.saturating_add(bytes) <= MOST_LABELS;
+        if wide.labels.len() != labels.len() || !is_fit {
             return Ok(None);
         }
+        self.label_bytes += bytes;
         if !self.wide.contains_key(&wide.table) {
             let table = WideTable::new(&self.directory, wide, &self.identity)?;
             self.wide.insert(wide.table, table);
@@ -359,7 +381,8 @@ impl SamplingTable {
         let is_fine = tick.failing.is_empty();
         self.failing.append_option((!is_fine).then(|| tick.failing.join(" ")));
         self.rows += 1;
-        if self.rows.is_multiple_of(BATCH) { self.flush() } else { Ok(()) }
+        let is_full = self.rows >= BATCH || self.failing.values_slice().len() >= MOST_TEXT;
+        if is_full { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -368,6 +391,7 @@ impl SamplingTable {
         columns.push(Arc::new(self.cost.finish()));
         columns.push(Arc::new(self.skipped.finish()));
         columns.push(Arc::new(self.failing.finish()));
+        self.rows = 0;
         self.output.write(columns)
     }
 
@@ -396,12 +420,14 @@ impl MarksTable {
         name.append_value(&mark.name);
         attributes.append_value(serde_json::to_string(&mark.attributes)?);
         self.rows += 1;
-        if self.rows.is_multiple_of(BATCH) { self.flush() } else { Ok(()) }
+        let bytes: usize = self.texts.iter().map(|text| text.values_slice().len()).sum();
+        if self.rows >= BATCH || bytes >= MOST_TEXT { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         let mut columns = self.times.finish().to_vec();
         columns.extend(self.texts.iter_mut().map(|text| Arc::new(text.finish()) as ArrayRef));
+        self.rows = 0;
         self.output.write(columns)
     }
 

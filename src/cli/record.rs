@@ -14,9 +14,11 @@ use crate::archive::export::Export;
 use crate::archive::{Archive, filter::Filter};
 use crate::campaign::New;
 use crate::config::Config;
+use crate::outgoing::What;
 use crate::plan::catalog::Category;
 use crate::plan::files::directories;
 use crate::record::Request;
+use crate::redact::keys;
 use crate::run::campaign;
 use crate::run::manifest::{Kind, Tags};
 
@@ -64,12 +66,13 @@ the command line, stays unknown.";
 
 const BUNDLE_HELP: &str = "\
 Examples:
+  halo-record bundle latest --dry-run   what would be in it, and what was replaced
   halo-record bundle latest
   halo-record verify 20261124T035512.123Z-llama-bench-qwen3.tar.zst
 
-Names of hosts and users, paths but for their last part, keys, addresses and identifiers are replaced \
-in the manifest, the tables and the output. Tags, notes and what your programs print may tell more:
-look at it before you give it away.";
+It has the manifest and the tables; with --raw also what your programs printed. Names of hosts and \
+users, paths but for their last part, keys, addresses and identifiers are replaced in all of it. \
+Nobody can know what your programs print: look at --dry-run before you give it away.";
 
 const BENCHMARK_USAGE: &str = "halo-record benchmark [OPTIONS] -- COMMAND [ARGUMENT]...
        halo-record benchmark [OPTIONS] --models LIST [--kv-types LIST]...
@@ -192,6 +195,12 @@ enum Subcommands {
         /// Where to [default: RUN.tar.zst]
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// Also what the tool printed and the files that it wrote, cleaned like the rest
+        #[arg(long)]
+        raw: bool,
+        /// Show what would be in it and what was replaced, and write nothing
+        #[arg(long)]
+        dry_run: bool,
         /// Replace a file that is there
         #[arg(long)]
         force: bool,
@@ -254,6 +263,9 @@ enum Subcommands {
         /// The label instance of OpenMetrics [default: 127.0.0.1:10395]
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         instance: Option<String>,
+        /// Replace nothing: with paths and with names of hosts and users
+        #[arg(long)]
+        as_is: bool,
     },
     /// Take results that others made into the archive, without samples
     #[command(after_help = IMPORT_HELP)]
@@ -410,6 +422,10 @@ pub enum Action {
         run: String,
         /// Where to.
         output: Option<PathBuf>,
+        /// What is in it.
+        what: What,
+        /// Whether it is only shown.
+        is_trial: bool,
         /// Whether a file that is there is replaced.
         is_forced: bool,
     },
@@ -418,7 +434,14 @@ pub enum Action {
     /// Write a report.
     Report(Reported),
     /// Write a run in another format.
-    Export(String, Export),
+    Export {
+        /// The run.
+        run: String,
+        /// What is written, and where to.
+        what: Export,
+        /// Whether nothing is replaced in it.
+        is_as_it_is: bool,
+    },
     /// Import files with these tags.
     Import(Vec<PathBuf>, Tags),
     /// Compare files with their hashes.
@@ -489,19 +512,24 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
         Subcommands::Ab(interleave) => {
             return Ok(Asked::Interleave(Box::new(interleave.asked(archive)?)));
         }
-        Subcommands::Bundle { run, output, force } => {
-            Action::Bundle { run: run.run, output, is_forced: force }
-        }
+        Subcommands::Bundle { run, output, raw, dry_run, force } => Action::Bundle {
+            run: run.run,
+            output,
+            what: if raw { What::Raw } else { What::Figures },
+            is_trial: dry_run,
+            is_forced: force,
+        },
         Subcommands::Log(logging) => Action::Log(logging.logged()?),
-        Subcommands::Report(Reporting { runs, format, output, force }) => {
-            Action::Report(Reported { runs, format, output, is_forced: force })
+        Subcommands::Report(Reporting { runs, format, output, as_is, force }) => {
+            Action::Report(Reported { runs, format, output, is_as_it_is: as_is, is_forced: force })
         }
         Subcommands::Compare(Compare { sides, by, gate }) => {
             let compared = Compared { sides, by, conditions: gate.fail_on };
             return Ok(Asked::Compare(archive, compared, output(gate.json)));
         }
         Subcommands::Mark { name, attributes, run } => {
-            Action::Mark { name, attributes: attributes.into_iter().collect(), run }
+            let attributes = attributes.into_iter().collect();
+            Action::Mark { name: keys::hide(&name), attributes, run }
         }
         Subcommands::List { filter, json } => Action::List(filter.into(), output(json)),
         Subcommands::Show { run, json } => Action::Show(run.run, output(json)),
@@ -511,11 +539,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
         Subcommands::Tag { run, tags, remove } => {
             Action::Tag(run.run, tags.into_iter().collect(), remove)
         }
-        Subcommands::Note { run, text } => Action::Note(run.run, text),
+        Subcommands::Note { run, text } => Action::Note(run.run, keys::hide(&text)),
         Subcommands::Rm { runs, consent } => Action::Remove(runs, consent.into()),
         Subcommands::Prune { keep, consent } => Action::Prune { keep, consent: consent.into() },
-        Subcommands::Export { run, format, table, output, job, instance } => {
-            Action::Export(run.run, exporting::export(format, table, output, job, instance)?)
+        Subcommands::Export { run, format, table, output, job, instance, as_is } => {
+            let what = exporting::export(format, table, output, job, instance)?;
+            Action::Export { run: run.run, what, is_as_it_is: as_is }
         }
         Subcommands::Import { paths, tags } => Action::Import(paths, tags.into_iter().collect()),
         Subcommands::Verify { runs } => Action::Verify(runs),

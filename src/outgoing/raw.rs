@@ -1,9 +1,10 @@
 //! What a tool printed and wrote, for strangers: line by line, so that memory does not grow with it.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 
+use crate::archive::inside::Directory;
 use crate::archive::{ArchiveError, RunDirectory};
 use crate::redact::Redactor;
 use crate::run::manifest;
@@ -23,17 +24,26 @@ pub(super) fn copy(
     to: &Path,
     redactor: &mut Redactor,
 ) -> Result<bool, ArchiveError> {
-    let from = run.join(&file.path);
-    let at = |error: io::Error| ArchiveError::at(&from, error);
+    let at = |error: io::Error| ArchiveError::at(&run.join(&file.path), error);
+    let open = || run.opened()?.open(&file.path);
     let is_of_tool = file.path.starts_with(&format!("{RAW}/{OUTPUT_FILES}"));
-    if is_of_tool && !is_text(File::open(&from).map_err(at)?).map_err(at)? {
+    if is_of_tool && !is_text(open().map_err(at)?).map_err(at)? {
         return Ok(false);
     }
-    let place = to.join(path(&file.path, redactor));
-    fs::create_dir_all(place.parent().unwrap_or(to)).map_err(at)?;
-    let mut output = BufWriter::new(File::create(&place).map_err(at)?);
-    clean(BufReader::new(File::open(&from).map_err(at)?), &mut output, redactor).map_err(at)?;
-    output.flush().map_err(at)?;
+    let path = path(&file.path, redactor);
+    let mut write = || -> io::Result<()> {
+        let to = Directory::of_archive(to)?;
+        if let Some((above, _)) = path.rsplit_once('/') {
+            to.make(above)?;
+        }
+        let mut whole = to.begin(&path)?;
+        let mut output = BufWriter::new(whole.file());
+        clean(BufReader::new(open()?), &mut output, redactor)?;
+        output.flush()?;
+        drop(output);
+        whole.finish()
+    };
+    write().map_err(at)?;
     Ok(true)
 }
 

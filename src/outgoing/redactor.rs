@@ -115,6 +115,8 @@ fn places(manifest: &Manifest) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::{homes, people};
 
     #[test]
@@ -128,8 +130,7 @@ mod tests {
     #[test]
     fn homes_name_their_users() {
         let text = r#"["/home/jo/x","C:\\Users\\Karl\\m.gguf","/run/media/jo2/disk/x","/media/usb0","/home/models/x"]"#;
-        let mut users = homes(text);
-        users.sort();
-        assert_eq!(users, ["Karl", "jo", "jo2"]);
+        let users: BTreeSet<String> = homes(text).into_iter().collect();
+        assert_eq!(users.into_iter().collect::<Vec<_>>(), ["Karl", "jo", "jo2"]);
     }
 }

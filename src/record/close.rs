@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -25,7 +24,7 @@ use crate::run::{EvalSample, RAW};
 use crate::tool::{self, Outputs, Parsed, Row, ToolMoment};
 
 /// More output than this is of no tool that halo knows.
-const LARGEST_OUTPUT: u64 = 64 * 1024 * 1024;
+const LARGEST_OUTPUT: u64 = 32 << 20;
 
 /// The mark that the command's end leaves in the journal.
 const ENDED: &str = "command ended";
@@ -111,8 +110,12 @@ pub(super) fn write_results(
 
 /// Writes the manifest of a run whose other files are all there.
 pub(super) fn seal(run: &RunDirectory, manifest: &mut Manifest) -> Result<(), ArchiveError> {
-    manifest.files = files::describe(run.path())
-        .map_err(|error| ArchiveError(format!("{}: {error}", run.path().display())))?;
+    let (files, left_out) =
+        files::describe(run.path()).map_err(|error| ArchiveError::at(run.path(), error))?;
+    manifest.files = files;
+    for problem in left_out {
+        manifest.add_problem(problem);
+    }
     run.write_manifest(manifest)
 }
 
@@ -297,14 +300,12 @@ fn take_models(manifest: &mut Manifest) {
 
 /// What the command printed on one of its outputs.
 pub(super) fn read(run: &RunDirectory, name: &str) -> io::Result<Vec<u8>> {
-    let path = run.join(RAW).join(name);
-    let at = |error: io::Error| io::Error::new(error.kind(), format!("{RAW}/{name}: {error}"));
-    match fs::metadata(&path) {
+    let path = format!("{RAW}/{name}");
+    match run.opened()?.read(&path, LARGEST_OUTPUT) {
         // The command was never started.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(at(error)),
-        Ok(about) if about.len() > LARGEST_OUTPUT => Err(at(io::ErrorKind::FileTooLarge.into())),
-        Ok(_) => fs::read(&path).map_err(at),
+        Err(error) => Err(io::Error::new(error.kind(), format!("{path}: {error}"))),
+        Ok(bytes) => Ok(bytes),
     }
 }
 

@@ -9,13 +9,21 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
+use rustix::fs::FileType;
+
 use crate::archive::RunDirectory;
+use crate::archive::files::{self, Found};
+use crate::archive::inside::Directory;
 use crate::run::manifest::{Command, Manifest};
 use crate::run::{OUTPUT_FILES, RAW};
 use crate::tool::{self, CommandLine, OutputFile, Place};
 
-/// A larger file is copied and not read: halo holds a file in memory while it reads it.
-const LARGEST: u64 = 512 << 20;
+/// What is more than this together is copied and not read: halo holds the files in memory while it
+/// reads them. In bytes.
+const MOST_READ: u64 = 64 << 20;
+
+/// In how many files it looks for figures.
+const MOST_FILES: usize = 10_000;
 
 /// How deep below a named directory files are looked for.
 const DEPTH: usize = 4;
@@ -44,7 +52,10 @@ pub(super) fn collect(
     }
     let Ok(age) = Duration::try_from(started.duration_since(Timestamp::UNIX_EPOCH)) else { return };
     let span = (SystemTime::UNIX_EPOCH + age - COARSE, until);
-    let target = directory(run);
+    let opened = match run.opened() {
+        Ok(opened) => opened,
+        Err(error) => return manifest.add_problem(error.to_string()),
+    };
     let mut collected = Collected::default();
     for (index, place) in places.into_iter().enumerate() {
         // Who recovers a run may have other variables than who recorded it.
@@ -54,12 +65,14 @@ pub(super) fn collect(
         if !from.starts_with(run.path()) {
             let archive = run.path().parent().unwrap_or(run.path());
             for (file, name) in files_of(&place, &from, archive) {
-                collected.take(&file, &target.join(name), span);
+                collected.take(&file, &opened, &name, span);
             }
         }
     }
     // Many tools keep what earlier runs wrote: that is worth a word only where nothing new came.
-    let has_new = fs::read_dir(&target).is_ok_and(|mut entries| entries.next().is_some());
+    let target = opened.directory(&format!("{RAW}/{OUTPUT_FILES}"));
+    let entries = target.and_then(|target| target.entries(files::MOST));
+    let has_new = entries.is_ok_and(|entries| !entries.is_empty());
     if let Some(file) = collected.stale.first().filter(|_| !has_new) {
         let others = collected.stale.len() - 1;
         let more = if others > 0 { format!(" and {others} more") } else { String::new() };
@@ -97,7 +110,13 @@ struct Collected {
 
 impl Collected {
     /// Copies a file that was written in this span of time.
-    fn take(&mut self, file: &Path, to: &Path, (since, until): (SystemTime, SystemTime)) {
+    fn take(
+        &mut self,
+        file: &Path,
+        run: &Directory,
+        name: &Path,
+        (since, until): (SystemTime, SystemTime),
+    ) {
         let times = fs::metadata(file).and_then(|about| {
             let written = about.modified()?;
             // Not every filesystem tells when a file was made.
@@ -113,7 +132,7 @@ impl Collected {
                         file.display()
                     ));
                 }
-                if let Err(error) = copy(file, to) {
+                if let Err(error) = copy(file, run, name) {
                     self.problems.push(format!("{}: is not archived: {error}", file.display()));
                 }
             }
@@ -194,21 +213,26 @@ fn find(path: &Path, name: &Path, depth: usize, but: &Path, found: &mut Vec<(Pat
     }
 }
 
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    if to.exists() {
+/// Copies a file into the run, below [`OUTPUT_FILES`].
+fn copy(from: &Path, run: &Directory, name: &Path) -> io::Result<()> {
+    let to = below(name);
+    if run.has(&to) {
         return Ok(());
     }
-    if let Some(directory) = to.parent() {
-        fs::create_dir_all(directory)?;
+    let directory = Directory::named(from.parent().unwrap_or(Path::new("")))?;
+    let mut file = directory.open(&from.file_name().unwrap_or_default().to_string_lossy())?;
+    if let Some((above, _)) = to.rsplit_once('/') {
+        run.make(above)?;
     }
-    let mut unfinished = to.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let unfinished = PathBuf::from(unfinished);
-    let copied = fs::copy(from, &unfinished)
-        .and_then(|_| fs::File::open(&unfinished)?.sync_all())
-        .and_then(|()| fs::rename(&unfinished, to));
-    // A full disk needs the room for the tables of the run.
-    copied.inspect_err(|_| _ = fs::remove_file(&unfinished))
+    // A full disk needs the room for the tables of the run: what cannot be finished goes again.
+    let mut copied = run.begin(&to)?;
+    io::copy(&mut file, copied.file())?;
+    copied.finish()
+}
+
+/// The place of a tool's file in the run.
+fn below(name: &Path) -> String {
+    format!("{RAW}/{OUTPUT_FILES}/{}", name.to_string_lossy())
 }
 
 /// The files that are archived of the tool, in the order of their names, and why one is not among
@@ -218,18 +242,23 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 ///
 /// Where one cannot be read, with its name.
 pub(super) fn read(run: &RunDirectory) -> io::Result<(Vec<OutputFile>, Vec<String>)> {
-    let mut found = Vec::new();
-    let nothing = Path::new("");
-    find(&directory(run), &Path::new(RAW).join(OUTPUT_FILES), 0, nothing, &mut found);
-    let (mut files, mut problems) = (Vec::new(), Vec::new());
-    for (file, name) in found {
-        let path = name.to_string_lossy().into_owned();
+    let run = run.opened()?;
+    let target = format!("{RAW}/{OUTPUT_FILES}");
+    let found = match run.directory(&target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        target => files::walk(&target?)?,
+    };
+    let (mut files, mut problems, mut left) = (Vec::new(), Vec::new(), MOST_READ);
+    let is_file = |found: &Found| found.kind == FileType::RegularFile && found.is_whole();
+    for found in found.into_iter().filter(is_file) {
+        let path = format!("{target}/{}", found.path);
         let at = |error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));
-        if fs::metadata(&file).map_err(at)?.len() > LARGEST {
+        if found.bytes > left || files.len() == MOST_FILES {
             problems.push(format!("{path}: is too large to be read"));
             continue;
         }
-        let bytes = fs::read(&file).map_err(at)?;
+        let bytes = run.read(&path, left).map_err(at)?;
+        left -= bytes.len() as u64;
         files.push(OutputFile { path, bytes });
     }
     Ok((files, problems))

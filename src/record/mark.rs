@@ -27,7 +27,7 @@ pub fn mark(
         None => only_active(archive)?,
     };
     let line = Line::Mark(Mark { at, by: By::User, name: name.to_owned(), attributes });
-    journal::append_to(&run.join(JOURNAL), &line).map_err(|error| match error.kind() {
+    journal::append_to(&run, &line).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::NotFound => {
             ArchiveError(format!("{}: is not being recorded (any more)", run.path().display()))
         }

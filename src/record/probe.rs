@@ -8,8 +8,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::find_program;
 use super::Request;
+use super::find_program;
 use crate::command_line::container::{self, Client};
 use crate::config::Config;
 use crate::metric::{Sample, Samples};

@@ -30,7 +30,8 @@ pub fn unfinished(archive: &Archive) -> Result<Vec<RunDirectory>, ArchiveError> 
 pub fn recover(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
     let _lock = run.lock()?;
     let mut manifest = run.manifest()?;
-    run.release().map_err(|error| ArchiveError(error.to_string()))?;
+    let is_tidy = run.release().and_then(|()| run.tidy());
+    is_tidy.map_err(|error| ArchiveError::at(run.path(), error))?;
     if manifest.state != State::Running {
         // At most the last step is missing.
         run.remove_journal()?;
@@ -38,7 +39,8 @@ pub fn recover(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
     }
     manifest.origin = Origin::Recovered;
     // What was written after the journal's last line is of somebody else.
-    let last = fs::metadata(run.join(JOURNAL)).and_then(|about| about.modified());
+    let journal = run.opened().and_then(|run| run.open(JOURNAL));
+    let last = journal.and_then(|journal| journal.metadata()?.modified());
     if let Ok(last) = last {
         let started = manifest.command.started.unwrap_or(manifest.started);
         collect::collect(run, &mut manifest, started, last + AFTER);
@@ -55,7 +57,8 @@ pub fn recover(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
 pub fn reparse(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
     let _lock = run.lock()?;
     let mut manifest = run.manifest()?;
-    if run.join(JOURNAL).exists() {
+    run.tidy().map_err(|error| ArchiveError::at(run.path(), error))?;
+    if run.has(JOURNAL) {
         let name = run.name();
         return Err(ArchiveError(format!("{name}: was interrupted; `halo-record recover {name}`")));
     }
@@ -83,7 +86,7 @@ pub fn remove_unborn(archive: &Archive) -> Result<(), ArchiveError> {
     for run in archive.directories()? {
         let age = fs::metadata(run.path()).and_then(|about| about.modified()).ok();
         let is_old = age.and_then(|made| made.elapsed().ok()).is_some_and(|age| age > BIRTH);
-        if is_old && !run.is_active() && !run.join(MANIFEST).exists() {
+        if is_old && !run.is_active() && !run.has(MANIFEST) {
             run.remove()?;
         }
     }

@@ -15,6 +15,7 @@ use crate::analyze::phase::SERVER_IDLE;
 use crate::config::Llama;
 use crate::process::foreground::Signals;
 use crate::record::journal::Journal;
+use crate::redact::keys;
 use crate::run::campaign::Server as Kind;
 use crate::sample::Snapshot;
 use crate::source::llama::{REQUESTS, UP};

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// What an identifier is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub(super) enum Kind {
     /// IPv4 or IPv6.
     Network,
     /// A MAC.
@@ -18,29 +18,95 @@ pub enum Kind {
 }
 
 /// Words behind which four numbers are a version.
-const VERSIONS: [&str; 22] = [
-    "api", "bios", "build", "conformance", "driver", "firmware", "instance", "kernel", "libdrm",
-    "llvm", "mesa", "package", "patch", "release", "revision", "rocm", "runtime", "tag", "ver",
-    "version", "vulkan", "v",
+const VERSIONS: [&str; 21] = [
+    "api",
+    "bios",
+    "build",
+    "conformance",
+    "driver",
+    "firmware",
+    "instance",
+    "kernel",
+    "libdrm",
+    "llvm",
+    "mesa",
+    "package",
+    "patch",
+    "release",
+    "revision",
+    "rocm",
+    "runtime",
+    "tag",
+    "ver",
+    "version",
+    "vulkan",
 ];
 
 /// Words behind which four numbers are an address.
 const ADDRESSES: [&str; 30] = [
-    "addr", "address", "bind", "bound", "broadcast", "client", "connect", "connected", "connecting",
-    "dns", "endpoint", "from", "gateway", "host", "hostname", "inet", "ip", "ipaddr", "ipv", "listen",
-    "listening", "nameserver", "peer", "ping", "proxy", "remote", "route", "server", "src", "via",
+    "addr",
+    "address",
+    "bind",
+    "bound",
+    "broadcast",
+    "client",
+    "connect",
+    "connected",
+    "connecting",
+    "dns",
+    "endpoint",
+    "from",
+    "gateway",
+    "host",
+    "hostname",
+    "inet",
+    "ip",
+    "ipaddr",
+    "ipv",
+    "listen",
+    "listening",
+    "nameserver",
+    "peer",
+    "ping",
+    "proxy",
+    "remote",
+    "route",
+    "server",
+    "src",
+    "via",
 ];
 
 /// Words behind which a word is a serial number.
 const SERIALS: [&str; 17] = [
-    "serial", "serialno", "serialnumber", "serial_number", "serial_no", "sn", "s/n", "id_serial",
-    "id_serial_short", "product_serial", "board_serial", "chassis_serial", "unique_id", "wwid",
-    "service_tag", "asset_tag", "imei",
+    "serial",
+    "serialno",
+    "serialnumber",
+    "serial_number",
+    "serial_no",
+    "sn",
+    "s/n",
+    "id_serial",
+    "id_serial_short",
+    "product_serial",
+    "board_serial",
+    "chassis_serial",
+    "unique_id",
+    "wwid",
+    "service_tag",
+    "asset_tag",
+    "imei",
 ];
 
 /// Words behind which digits are what a machine or a start of it is known by.
 const MACHINES: [&str; 9] = [
-    "machine-id", "machine_id", "machineid", "boot_id", "boot-id", "hostid", "uuid", "guid",
+    "machine-id",
+    "machine_id",
+    "machineid",
+    "boot_id",
+    "boot-id",
+    "hostid",
+    "uuid",
+    "guid",
     "product_uuid",
 ];
 
@@ -49,7 +115,7 @@ const HARDWARE: [&str; 9] =
     ["mac", "hwaddr", "macaddr", "ether", "lladdr", "bssid", "hwaddress", "macaddress", "bdaddr"];
 
 /// Where identifiers stand in a text, in order, none in another.
-pub fn find(text: &str) -> Vec<(Range<usize>, Kind)> {
+pub(super) fn find(text: &str) -> Vec<(Range<usize>, Kind)> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(start) = text[at..].find(is_of_word).map(|offset| at + offset) {
@@ -96,7 +162,9 @@ fn first(text: &str, at: usize, end: usize, begins: bool) -> Option<(usize, Kind
     if !is_behind_digit && let Some(length) = uuid(rest) {
         return Some((length, Kind::Identifier));
     }
-    if (begins || !is_behind_digit) && let Some(length) = hardware(rest) {
+    if (begins || !is_behind_digit)
+        && let Some(length) = hardware(rest)
+    {
         return Some((length, Kind::Hardware));
     }
     if let Some(length) = bare_hardware(text, at, rest) {
@@ -108,7 +176,11 @@ fn first(text: &str, at: usize, end: usize, begins: bool) -> Option<(usize, Kind
     let is_behind_number = before.is_some_and(|c| c.is_ascii_digit())
         || (before == Some('.') && text[..at - 1].ends_with(|c: char| c.is_ascii_digit()));
     if !is_behind_number && let Some(length) = v4(text, at, end) {
-        return Some((length, Kind::Network));
+        // The port tells nothing without the address.
+        let port = rest[length..]
+            .strip_prefix(':')
+            .map_or(0, |port| port.find(|c: char| !c.is_ascii_digit()).unwrap_or(port.len()));
+        return Some((length + if port > 0 { 1 + port } else { 0 }, Kind::Network));
     }
     None
 }
@@ -195,7 +267,8 @@ fn v6(text: &str) -> Option<usize> {
     let is_of_address = |c: char| c.is_ascii_hexdigit() || ":.".contains(c);
     let length = text.find(|c| !is_of_address(c)).unwrap_or(text.len());
     let candidate = text[..length].trim_end_matches(['.', ':']);
-    let whole = if text[..length].ends_with("::") { &text[..candidate.len() + 2] } else { candidate };
+    let whole =
+        if text[..length].ends_with("::") { &text[..candidate.len() + 2] } else { candidate };
     if whole.matches(':').count() < 2 || !ends(&text[length..]) {
         return None;
     }
@@ -265,13 +338,14 @@ fn is_address(text: &str, at: usize, end: usize, octets: [u8; 4]) -> bool {
     }
     // v1.2.3.4, package-1.2.3.4, "version": "1.2.3.4".
     let is_glued = before.ends_with(|c: char| c.is_ascii_alphabetic() || "-_".contains(c));
-    if word.is_some_and(|word| VERSIONS.contains(&word) || word.ends_with("version")) {
-        return false;
+    let is_named = word.is_some_and(|word| VERSIONS.contains(&word) || word.ends_with("version"));
+    let is_shared = octets[0] == 100 && octets[1] & 0xc0 == 64;
+    if address.is_private() || address.is_link_local() || is_shared {
+        // Only 10.1.2.3 may be a version too.
+        return octets[0] != 10 || !(is_glued || is_named);
     }
-    if address.is_private() || address.is_link_local() || (octets[0] == 100 && octets[1] & 0xc0 == 64)
-    {
-        // 10.1.2.3 may be a version too, and is none of a package where nothing says so.
-        return !(is_glued && octets[0] == 10);
+    if is_named {
+        return false;
     }
     let large = octets.iter().filter(|octet| **octet > 31).count();
     !is_glued && (large > 1 || octets.iter().any(|octet| *octet > 99))
@@ -285,7 +359,7 @@ fn word_before(text: &str, at: usize) -> Option<String> {
     if line.len() - before.len() > 6 {
         return None;
     }
-    let start = before.rfind(|c: char| !c.is_ascii_alphabetic()).map_or(0, |at| at + 1);
+    let start = before.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len();
     (start < before.len()).then(|| before[start..].to_ascii_lowercase())
 }
 
@@ -299,7 +373,8 @@ fn by_its_name(text: &str, word: &Range<usize>) -> Option<Kind> {
         }
     }
     // As udev names disks: nvme-Samsung_SSD_990_PRO_2TB_S6Z2NJ0W123456.
-    let is_disk = ["nvme-", "ata-", "usb-", "scsi-", "mmc-"].iter().any(|bus| value.starts_with(bus));
+    let is_disk =
+        ["nvme-", "ata-", "usb-", "scsi-", "mmc-"].iter().any(|bus| value.starts_with(bus));
     let last = value.rsplit('_').next().unwrap_or_default();
     if is_disk && last.len() >= 8 && last.contains(|c: char| c.is_ascii_digit()) {
         return Some(Kind::Serial);
@@ -313,12 +388,13 @@ fn by_its_name(text: &str, word: &Range<usize>) -> Option<Kind> {
     // A colon belongs to the word before it.
     let name = before.trim_end_matches([':', '.']).trim_end_matches(['"', '\'', ' ', '\\']);
     let is_apart = before.len() < line.len();
-    let start = name.rfind(|c: char| !(c.is_ascii_alphanumeric() || "_-/".contains(c)));
-    let mut name = name[start.map_or(0, |at| at + 1)..].to_ascii_lowercase();
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || "_-/".contains(c);
+    let mut name = name[name.trim_end_matches(is_of_name).len()..].to_ascii_lowercase();
     if ["number", "no", "num", "tag"].contains(&name.as_str()) {
         let words: Vec<&str> = before.split_whitespace().collect();
         let before = words.len().checked_sub(2).map(|at| words[at].to_ascii_lowercase())?;
-        let begins = ["serial", "service", "asset", "part"].contains(&before.trim_matches(['"', '\'']));
+        let begins =
+            ["serial", "service", "asset", "part"].contains(&before.trim_matches(['"', '\'']));
         name = if begins { "serial".to_owned() } else { name };
     }
     if !is_apart {
@@ -345,14 +421,14 @@ mod tests {
     #[test]
     fn what_tells_one_machine_is_found_whatever_stands_around_it() {
         for (text, expected, kind) in [
-            ("on 192.168.17.4:8080", "192.168.17.4", Kind::Network),
+            ("on 192.168.17.4:8080", "192.168.17.4:8080", Kind::Network),
             ("192.168.17.4.", "192.168.17.4", Kind::Network),
             ("ip192.168.17.4", "192.168.17.4", Kind::Network),
             ("http://10.0.0.7/v1", "10.0.0.7", Kind::Network),
             ("host=203.0.113.7", "203.0.113.7", Kind::Network),
             ("203.0.113.7", "203.0.113.7", Kind::Network),
             ("100.64.3.2", "100.64.3.2", Kind::Network),
-            ("listening on 1.2.3.4:80", "1.2.3.4", Kind::Network),
+            ("listening on 1.2.3.4:80", "1.2.3.4:80", Kind::Network),
             ("ip-10-0-0-12.ec2", "10-0-0-12", Kind::Network),
             ("inet6:fe80::1ff:fe23:4567:890a%eth0", "fe80::1ff:fe23:4567:890a", Kind::Network),
             ("[2001:db8::8a2e:370:7334]:80", "2001:db8::8a2e:370:7334", Kind::Network),
@@ -374,7 +450,11 @@ mod tests {
             ("Serial Number: PF3K9X2L", "PF3K9X2L", Kind::Serial),
             ("ID_SERIAL_SHORT=S6Z2NJ0W123456", "S6Z2NJ0W123456", Kind::Serial),
             ("eui.0025385b21404bd8", "eui.0025385b21404bd8", Kind::Serial),
-            ("nvme-WD_BLACK_SN850X_23456W800123", "nvme-WD_BLACK_SN850X_23456W800123", Kind::Serial),
+            (
+                "nvme-WD_BLACK_SN850X_23456W800123",
+                "nvme-WD_BLACK_SN850X_23456W800123",
+                Kind::Serial,
+            ),
             (
                 "machine-id 0123456789abcdef0123456789abcdef",
                 "0123456789abcdef0123456789abcdef",

@@ -10,7 +10,7 @@ pub mod services;
 use std::ffi::OsString;
 use std::ops::Range;
 
-use super::text;
+use super::{Kind, text};
 
 pub(crate) use assigned::is_secret_name;
 
@@ -31,7 +31,7 @@ pub fn hide_in_command(argv: &[OsString]) -> Vec<String> {
             continue;
         }
         is_value_of_secret =
-            word.starts_with('-') && !word.contains(['=', ' ']) && assigned::is_secret_name(&word);
+            word.starts_with('-') && !word.contains(['=', ' ']) && is_secret_name(&word);
         // curl takes a name and a password in one word.
         let has_user = words.last().is_some_and(|last| last == "-u" || last == "--user");
         let is_password = word.split_once(':').is_some_and(|(user, password)| {
@@ -63,10 +63,9 @@ pub fn hide(text: &str) -> String {
     result
 }
 
-/// A text of the user for the archive, and whether something in it was hidden.
-pub fn hidden(text: &str) -> Option<String> {
-    let shown = hide(text);
-    (shown != text && shown.contains(HIDDEN)).then_some(shown)
+/// The value of a tag or of an attribute of a mark for the archive.
+pub fn hide_value(name: &str, value: &str) -> String {
+    if is_secret_name(name) && !value.is_empty() { HIDDEN.to_owned() } else { hide(value) }
 }
 
 /// Where secrets stand in a text, in order, none in another.
@@ -78,7 +77,7 @@ pub(crate) fn find(text: &str) -> Vec<Range<usize>> {
     ranges.extend(behind_schemes(text));
     ranges.extend(of_users(text));
     ranges.extend(random::find(text));
-    ranges.retain(|range| &text[range.clone()] != HIDDEN);
+    ranges.retain(|range| !is_hidden(&text[range.clone()]));
     ranges.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
     let mut found: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
     for range in ranges {
@@ -88,6 +87,11 @@ pub(crate) fn find(text: &str) -> Vec<Range<usize>> {
         }
     }
     found
+}
+
+/// Whether nothing but what stands for a secret is left in a text.
+fn is_hidden(text: &str) -> bool {
+    text == HIDDEN || text.chars().all(|c| c == Kind::Key.sign() || c.is_whitespace())
 }
 
 /// Whether a variable's name says that its value is a secret. Its value stays away whole, so this
@@ -145,7 +149,8 @@ fn behind_schemes(text: &str) -> Vec<Range<usize>> {
             let end = length.map_or(text.len(), |length| begin + length);
             // `Basic usage` is no header.
             let is_header = text[..start].trim_end().ends_with([':', '=', '"', '\'']);
-            let is_word = text[begin..end].chars().all(|c| c.is_ascii_lowercase() || ".,:;".contains(c));
+            let is_word =
+                text[begin..end].chars().all(|c| c.is_ascii_lowercase() || ".,:;".contains(c));
             if is_header || !is_word {
                 found.push(begin..end);
             }
@@ -160,7 +165,8 @@ fn of_users(text: &str) -> Vec<Range<usize>> {
     for option in ["-u ", "--user ", "--user=", "--proxy-user "] {
         for (start, _) in text.match_indices(option) {
             let begin = start + option.len();
-            let begin = begin + text[begin..].len() - text[begin..].trim_start_matches(['"', '\'']).len();
+            let begin =
+                begin + text[begin..].len() - text[begin..].trim_start_matches(['"', '\'']).len();
             let length = text[begin..].find(|c: char| c.is_whitespace() || "'\"".contains(c));
             let end = length.map_or(text.len(), |length| begin + length);
             let Some((user, password)) = text[begin..end].split_once(':') else { continue };

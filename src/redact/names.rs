@@ -4,8 +4,18 @@ use std::ops::Range;
 
 /// How the name of a host ends that only its own network knows.
 const PRIVATE_DOMAINS: [&str; 12] = [
-    ".corp", ".fritz.box", ".home", ".home.arpa", ".internal", ".intranet", ".lan", ".local",
-    ".localdomain", ".private", ".tailnet", ".ts.net",
+    ".corp",
+    ".fritz.box",
+    ".home",
+    ".home.arpa",
+    ".internal",
+    ".intranet",
+    ".lan",
+    ".local",
+    ".localdomain",
+    ".private",
+    ".tailnet",
+    ".ts.net",
 ];
 
 /// Where a name stands in a text: as a word of its own, and not as a part of one.
@@ -69,7 +79,8 @@ fn words(
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(start) = text[at..].find(&is_of_word).map(|offset| at + offset) {
-        let end = text[start..].find(|c| !is_of_word(c)).map_or(text.len(), |length| start + length);
+        let end =
+            text[start..].find(|c| !is_of_word(c)).map_or(text.len(), |length| start + length);
         let part = part(&text[start..end]);
         found.extend(part.map(|part| start + part.start..start + part.end));
         at = end;

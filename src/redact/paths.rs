@@ -42,8 +42,31 @@ const KNOWN: [&str; 9] = [
 
 /// How files end that a relative path names.
 const FILES: [&str; 26] = [
-    "bin", "cfg", "conf", "cpp", "csv", "db", "env", "gguf", "html", "ini", "jinja", "json", "jsonl",
-    "key", "log", "md", "parquet", "pem", "py", "safetensors", "sh", "so", "toml", "txt", "yaml",
+    "bin",
+    "cfg",
+    "conf",
+    "cpp",
+    "csv",
+    "db",
+    "env",
+    "gguf",
+    "html",
+    "ini",
+    "jinja",
+    "json",
+    "jsonl",
+    "key",
+    "log",
+    "md",
+    "parquet",
+    "pem",
+    "py",
+    "safetensors",
+    "sh",
+    "so",
+    "toml",
+    "txt",
+    "yaml",
     "yml",
 ];
 
@@ -74,15 +97,15 @@ impl Shortener<'_> {
             }
             let length = self.token_length(text, at);
             if length == 0 {
-                let c = rest.chars().next().expect("it is not at the end");
-                clean.push(c);
-                at += c.len_utf8();
+                let length = escape_length(rest);
+                clean.push_str(&rest[..length]);
+                at += length;
                 continue;
             }
             let token = &rest[..length];
             // A drive stands in front of the path: C:\Users, and its colon ended the word.
             let is_drive = (token.starts_with('\\') || token.starts_with('/')) && drive(text, at);
-            match kept(token, is_drive) {
+            match kept(token, is_drive).filter(|keep| !["", ".", ".."].contains(&keep.as_str())) {
                 Some(keep) => {
                     if is_drive {
                         clean.truncate(clean.len() - 2);
@@ -108,7 +131,11 @@ impl Shortener<'_> {
         if let Some(place) = known {
             return place.len() + word_length(&rest[place.len()..], false);
         }
-        let is_windows = rest.starts_with("\\\\")
+        let before = text[..at].chars().next_back();
+        let begins = before.is_none_or(|c| c.is_whitespace() || "\"'=([,;:".contains(c));
+        let is_share =
+            rest.strip_prefix("\\\\").is_some_and(|rest| rest.starts_with(char::is_alphanumeric));
+        let is_windows = (is_share && begins)
             || (rest.starts_with('\\') && (drive(text, at) || text[..at].ends_with(['%', '.'])));
         let length = word_length(rest, is_windows);
         if is_rooted || (is_windows && length > 1) {
@@ -124,8 +151,8 @@ impl Shortener<'_> {
     /// length.
     fn url(&mut self, clean: &mut String, text: &str, at: usize) -> Option<usize> {
         let rest = text[at..].strip_prefix("://")?;
-        let scheme_start = clean.rfind(|c: char| !c.is_ascii_alphanumeric() && !"+.-".contains(c));
-        let scheme = clean[scheme_start.map_or(0, |at| at + 1)..].to_ascii_lowercase();
+        let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || "+.-".contains(c);
+        let scheme = clean[clean.trim_end_matches(is_of_scheme).len()..].to_ascii_lowercase();
         if scheme.is_empty() {
             return None;
         }
@@ -189,6 +216,21 @@ fn drive(text: &str, at: usize) -> bool {
     before.next() == Some(':')
         && before.next().is_some_and(|c| c.is_ascii_alphabetic())
         && before.next().is_none_or(|c| !c.is_alphanumeric())
+}
+
+/// The length of what stands between two words: a character, or one that JSON or a script escapes.
+fn escape_length(rest: &str) -> usize {
+    let mut characters = rest.chars();
+    let first = characters.next().map_or(1, char::len_utf8);
+    match (rest.starts_with('\\'), characters.next()) {
+        (true, Some('n' | 'r' | 't' | 'b' | 'f' | '0' | '\\' | '"' | '\'')) => 2,
+        (true, Some('u'))
+            if rest.get(2..6).is_some_and(|c| c.bytes().all(|b| b.is_ascii_hexdigit())) =>
+        {
+            6
+        }
+        _ => first,
+    }
 }
 
 /// How long a word is whose characters may be those of a path.
@@ -279,7 +321,11 @@ fn kept(token: &str, is_drive: bool) -> Option<String> {
         return (!is_system(path)).then(|| format!("{flag}{}", last_part(path)));
     }
     // A sign in front of it, as curl's @file.
-    if !before.is_empty() && before.chars().all(|c| "@%#!&*^+.-".contains(c)) && before != "." && before != ".." {
+    if !before.is_empty()
+        && before.chars().all(|c| "@%#!&*^+.-".contains(c))
+        && before != "."
+        && before != ".."
+    {
         return (!is_system(path)).then(|| format!("{before}{}", last_part(path)));
     }
     if before.is_empty() {
@@ -308,7 +354,10 @@ fn is_relative(token: &str) -> bool {
     if has_ending {
         return true;
     }
-    parts.len() > 2 && !parts.iter().all(|part| part.len() < 4) && !parts.iter().all(is_number) && !is_rate(token)
+    parts.len() > 2
+        && !parts.iter().all(|part| part.len() < 4)
+        && !parts.iter().all(is_number)
+        && !is_rate(token)
 }
 
 /// Whether a word is a unit: `tokens/s`, `J/token`.
@@ -328,11 +377,17 @@ fn is_system(path: &str) -> bool {
 /// Whether a path names a disk by its serial number or by what is on it.
 fn is_of_disk(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    matches!(parts[..], ["dev", "disk", "by-id" | "by-uuid" | "by-partuuid" | "by-label" | "by-partlabel", _, ..])
+    matches!(
+        parts[..],
+        ["dev", "disk", "by-id" | "by-uuid" | "by-partuuid" | "by-label" | "by-partlabel", _, ..]
+    )
 }
 
 fn last_part(path: &str) -> &str {
-    path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).find(|part| !part.is_empty()).unwrap_or_default()
+    path.trim_end_matches(['/', '\\'])
+        .rsplit(['/', '\\'])
+        .find(|part| !part.is_empty())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

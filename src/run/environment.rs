@@ -31,8 +31,14 @@ const KEPT: [&str; 17] = [
 ];
 
 /// Facts that a user or a program made: they are cleaned.
-const CLEANED: [&str; 6] =
-    ["container.image", "host.container.image", "imported.file", "kernel.build", "sleep.", "variable."];
+const CLEANED: [&str; 6] = [
+    "container.image",
+    "host.container.image",
+    "imported.file",
+    "kernel.build",
+    "sleep.",
+    "variable.",
+];
 
 /// The machine and the place of a run at one moment. What is unknown has no key.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

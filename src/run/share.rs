@@ -12,10 +12,30 @@ use crate::redact::{Kind, Redactor};
 
 /// Programs that serve models or show a desktop: who runs one tells nothing.
 const PROGRAMS: [&str; 24] = [
-    "Xorg", "Xwayland", "cinnamon", "clpeak", "gnome-shell", "halo-exporter", "halo-record", "kwin_wayland",
-    "kwin_x11", "lemonade", "llama-batched-b", "llama-bench", "llama-cli", "llama-server",
-    "llama-swap", "ollama", "plasmashell", "python", "python3", "rocminfo", "stable-diffusio", "sway",
-    "vllm", "whisper-server",
+    "Xorg",
+    "Xwayland",
+    "cinnamon",
+    "clpeak",
+    "gnome-shell",
+    "halo-exporter",
+    "halo-record",
+    "kwin_wayland",
+    "kwin_x11",
+    "lemonade",
+    "llama-batched-b",
+    "llama-bench",
+    "llama-cli",
+    "llama-server",
+    "llama-swap",
+    "ollama",
+    "plasmashell",
+    "python",
+    "python3",
+    "rocminfo",
+    "stable-diffusio",
+    "sway",
+    "vllm",
+    "whisper-server",
 ];
 
 /// A value of which a stranger may see a part.

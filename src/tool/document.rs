@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{OutputFile, ParseError};
+use crate::json;
 
 /// How Python and printf write what is no number, the longer ones first.
 const NO_NUMBERS: [&str; 7] = ["-Infinity", "Infinity", "NaN", "-nan", "nan", "-inf", "inf"];
@@ -24,11 +25,11 @@ pub(super) fn parse(path: &str, bytes: &[u8]) -> Result<Value, ParseError> {
         place: path.to_owned(),
         detail: format!("it is no JSON: {error}"),
     };
-    match serde_json::from_slice(bytes) {
+    match json::from_slice(bytes) {
         Ok(value) => Ok(value),
         Err(error) => {
             let text = std::str::from_utf8(bytes).map_err(|error| refuse(&error))?;
-            serde_json::from_str(&without_nan(text)).map_err(|_| refuse(&error))
+            json::from_str(&without_nan(text)).map_err(|_| refuse(&error))
         }
     }
 }

@@ -147,7 +147,7 @@ fn read(tool: &str, place: &str, text: &str) -> Vec<Test> {
         if line.contains("n_kv_max = ") {
             settings = settings_of(line);
         } else if let Some(begin) = line.find("{\"n_kv_max\"") {
-            if let Ok(fields) = serde_json::from_str(&super::document::without_nan(&line[begin..]))
+            if let Ok(fields) = crate::json::from_str(&super::document::without_nan(&line[begin..]))
             {
                 push(fields);
             }

@@ -51,7 +51,7 @@ pub(super) fn spans(
                 && row.repetition.is_some()
                 && row.repetition == phase.repetition
         });
-        let milliseconds = |at: i64| (begin + at).div_euclid(1_000_000);
+        let milliseconds = |at: i64| begin.saturating_add(at).div_euclid(1_000_000);
         let (from, to) = (milliseconds(phase.window.from), milliseconds(phase.window.to));
         if let Some(figure) = figure.filter(|_| from < to) {
             let key = [&*phase.task, &*phase.case, phase.work.as_str()].map(str::to_owned);
@@ -67,7 +67,7 @@ pub(super) fn spans(
 
 /// Nanoseconds since 1970 at which the recording began; none where there are no marks.
 fn begin(run: &RunDirectory) -> Result<Option<i64>, ArchiveError> {
-    if !run.join("marks.parquet").exists() {
+    if !run.has("marks.parquet") {
         return Ok(None);
     }
     for batch in Table::open(run, "marks")?.rows()? {
@@ -77,7 +77,7 @@ fn begin(run: &RunDirectory) -> Result<Option<i64>, ArchiveError> {
         let monotonic = batch.column_by_name(schema::MONOTONIC);
         let monotonic = monotonic.and_then(|c| c.as_primitive_opt::<Int64Type>());
         if let Some((time, monotonic)) = time.zip(monotonic).filter(|_| batch.num_rows() > 0) {
-            return Ok(Some(time.value(0) - monotonic.value(0)));
+            return Ok(Some(time.value(0).saturating_sub(monotonic.value(0))));
         }
     }
     Ok(None)

@@ -5,24 +5,33 @@ use std::process::ExitCode;
 
 use halo::archive::{Archive, select};
 use halo::bundle;
+use halo::outgoing::What;
 
 use super::{print, tell};
 
-/// Writes a run as one file.
+/// Writes a run as one file, or shows what would be in it.
 pub(super) fn bundle(
     archive: &Archive,
     run: &str,
     output: Option<PathBuf>,
+    what: What,
+    is_trial: bool,
     is_forced: bool,
 ) -> anyhow::Result<ExitCode> {
     let run = select::run(archive, run)?;
     let file = output.unwrap_or_else(|| format!("{}{}", run.name(), bundle::ENDING).into());
-    super::ensure_writable(&file, is_forced)?;
-    let bundled = bundle::write(&run, &file, is_forced)?;
-    tell(&format!("replaced {}", bundled.in_words()));
+    if !is_trial {
+        super::ensure_writable(&file, is_forced)?;
+    }
+    let bundled = bundle::write(&run, &file, what, is_forced, is_trial)?;
+    if is_trial {
+        return print(&halo::report::bundle::contents(&bundled));
+    }
+    tell(&format!("replaced {}", halo::report::bundle::counts(&bundled.replaced)));
     tell(&format!(
-        "look at it before you give it away: `tar --zstd -xOf {0} | less`",
-        file.display()
+        "look at it before you give it away: `tar --zstd -xOf {0} | less`, or `halo-record bundle {1} --dry-run`",
+        file.display(),
+        run.name()
     ));
     print(&format!("{}\n", file.display()))
 }

@@ -12,8 +12,10 @@ use halo::archive::select::{self, Kind};
 use halo::archive::{Archive, ArchiveError, RunDirectory, edit, files};
 use halo::cli::record::{self as cli, Action, Asked, Output};
 use halo::import;
+use halo::outgoing::Copied;
 use halo::process::foreground;
 use halo::record::{self, Exit, RecordError, Request, mark, recover};
+use halo::redact::keys;
 use halo::report::record::gather;
 use halo::report::{screen, terminal};
 use halo::run::manifest::Tags;
@@ -90,7 +92,20 @@ fn print(text: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Says that something of the user's looked like a key, where it did.
+fn tell_hidden<'a>(mut texts: impl Iterator<Item = &'a str>) {
+    if texts.any(|text| text.contains(keys::HIDDEN)) {
+        tell("what looks like a key is archived as (hidden); an archive holds no keys");
+    }
+}
+
+/// The words of tags.
+fn words(tags: &Tags) -> impl Iterator<Item = &str> {
+    tags.iter().flat_map(|(name, value)| [Some(name.as_str()), value.as_deref()]).flatten()
+}
+
 fn record(request: &Request) -> ExitCode {
+    tell_hidden(words(&request.tags));
     match record::record(request) {
         Ok(Exit::Code(code)) => ExitCode::from(code),
         Ok(Exit::Signal(signal)) | Err(RecordError::Signal(signal)) => {
@@ -107,6 +122,8 @@ fn record(request: &Request) -> ExitCode {
 fn act(archive: &Archive, action: Action) -> anyhow::Result<ExitCode> {
     match action {
         Action::Mark { name, attributes, run } => {
+            let texts = attributes.iter().flat_map(|(key, value)| [key, value]);
+            tell_hidden(std::iter::once(&name).chain(texts).map(String::as_str));
             let named = run.map(|run| select::run(archive, &run)).transpose()?;
             let inside = std::env::var_os(record::DIRECTORY_VARIABLE).map(PathBuf::from);
             let directory = named.map(|run| run.path().to_owned()).or(inside);
@@ -123,21 +140,25 @@ fn act(archive: &Archive, action: Action) -> anyhow::Result<ExitCode> {
             _ => show(&select::run(archive, &name)?, output),
         },
         Action::Tag(run, tags, remove) => {
+            tell_hidden(words(&tags));
             edit::tag(&select::run(archive, &run)?, tags, &remove)?;
             Ok(ExitCode::SUCCESS)
         }
         Action::Note(run, text) => {
+            tell_hidden(std::iter::once(text.as_str()));
             edit::note(&select::run(archive, &run)?, text)?;
             Ok(ExitCode::SUCCESS)
         }
         Action::Remove(runs, consent) => remove::named(archive, &runs, consent),
         Action::Prune { keep, consent } => remove::surplus(archive, keep, consent),
-        Action::Bundle { run, output, is_forced } => {
-            bundle::bundle(archive, &run, output, is_forced)
+        Action::Bundle { run, output, what, is_trial, is_forced } => {
+            bundle::bundle(archive, &run, output, what, is_trial, is_forced)
         }
         Action::Log(asked) => log::act(archive, asked),
         Action::Report(asked) => report::report(archive, &asked),
-        Action::Export(run, what) => export(&select::run(archive, &run)?, &what),
+        Action::Export { run, what, is_as_it_is } => {
+            export(&select::run(archive, &run)?, &what, is_as_it_is)
+        }
         Action::Import(paths, tags) => import(archive, &paths, &tags),
         Action::Verify(runs) => verify(archive, &runs),
         Action::Recover(runs) => recover_runs(archive, &runs),
@@ -222,7 +243,10 @@ fn show(run: &RunDirectory, output: Output) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn export(run: &RunDirectory, what: &Export) -> anyhow::Result<ExitCode> {
+fn export(run: &RunDirectory, what: &Export, is_as_it_is: bool) -> anyhow::Result<ExitCode> {
+    export::refuse_unfinished(run)?;
+    let copied = if is_as_it_is { None } else { Some(Copied::of(run)?) };
+    let run = copied.as_ref().map_or(run, Copied::run);
     if let Some(remark) = export::export(run, what, &mut io::stdout().lock())? {
         tell(&remark);
     }

@@ -17,7 +17,10 @@ Examples:
 
 The series have the labels job and instance that the shipped configuration of Prometheus gives to \
 those of an exporter on its own machine, so that dashboards show both alike. Where Prometheus \
-scrapes the exporter elsewhere, name what stands in its configuration.";
+scrapes the exporter elsewhere, name what stands in its configuration.
+
+Names of hosts and users, paths but for their last part, keys and addresses are replaced, as in a \
+bundle; with --as-is none are.";
 
 /// Formats that a run can be exported to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use jiff::civil::Date;
 
 use super::{Output, UsageError, output};
+use crate::redact::keys;
 use crate::run::change::Decision;
 
 pub(super) const HELP: &str = "\
@@ -107,11 +108,12 @@ pub struct Entry {
 
 impl Logging {
     pub(super) fn logged(self) -> Result<Logged, UsageError> {
+        let hide = |text: Option<String>| text.map(|text| keys::hide(&text));
         let entry = |change: Option<String>, more: More| Entry {
-            change,
+            change: hide(change),
             evidence: more.evidence.and_then(|words| words.try_into().ok()),
             verdict: more.verdict,
-            note: more.note,
+            note: hide(more.note),
             date: more.date,
         };
         Ok(match self.action {

@@ -13,7 +13,8 @@ Examples:
 The runs of one campaign are compared by what it varied, within each model; name the sides to \
 compare models.
 
-The HTML is one file without scripts and without anything from elsewhere.";
+The HTML is one file without scripts and without anything from elsewhere. Names of hosts and users, \
+paths but for their last part, keys and addresses are replaced, as in a bundle; with --as-is none are.";
 
 /// The flags of `halo-record report`.
 #[derive(Debug, Args)]
@@ -27,6 +28,9 @@ pub(super) struct Reporting {
     /// Where to; - is standard output [default: for html RUN.html, else -]
     #[arg(long, short, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+    /// Replace nothing in it: with paths and with names of hosts and users
+    #[arg(long)]
+    pub(super) as_is: bool,
     /// Replace a file that is there
     #[arg(long)]
     pub(super) force: bool,
@@ -52,6 +56,8 @@ pub struct Reported {
     pub format: ReportFormat,
     /// Where to.
     pub output: Option<PathBuf>,
+    /// Whether nothing is replaced in it.
+    pub is_as_it_is: bool,
     /// Whether a file that is there is replaced.
     pub is_forced: bool,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
+use crate::redact::keys;
 use crate::run::manifest::State;
 use crate::source::tuning::checks::Group;
 
@@ -17,7 +18,7 @@ const GREATEST_INTERVAL: Duration = Duration::from_mins(1);
 /// The longest time that the machine is sampled alone.
 const LONGEST_LEAD: Duration = Duration::from_mins(10);
 
-/// A tag: `post-opt` or `kv=q4_0`.
+/// A tag: `post-opt` or `kv=q4_0`. What looks like a key is hidden: an archive holds none.
 pub(super) fn tag(text: &str) -> Result<(String, Option<String>), String> {
     let (name, value) = match text.split_once('=') {
         Some((name, value)) => (name, Some(value)),
@@ -30,12 +31,14 @@ pub(super) fn tag(text: &str) -> Result<(String, Option<String>), String> {
     if value.is_some_and(|value| value.len() > 128 || value.contains(char::is_control)) {
         return Err("expected a value of one line and at most 128 bytes".to_owned());
     }
-    Ok((name.to_owned(), value.map(str::to_owned)))
+    Ok((keys::hide(name), value.map(|value| keys::hide_value(name, value))))
 }
 
 pub(super) fn attribute(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        Some((key, value)) if !key.is_empty() => {
+            Ok((keys::hide(key), keys::hide_value(key, value)))
+        }
         _ => Err("expected KEY=VALUE".to_owned()),
     }
 }

@@ -63,9 +63,8 @@ impl Eval {
                 tools.join(", ")
             ));
         }
-        let is_secret = |(name, value): (&String, &String)| {
-            !value.is_empty() && keys::is_secret_variable(name)
-        };
+        let is_secret =
+            |(name, value): (&String, &String)| !value.is_empty() && keys::is_secret_variable(name);
         let has_secret = keys::hide_in_command(&words) != self.command;
         if has_secret || self.environment.iter().any(is_secret) {
             fault(

@@ -28,22 +28,32 @@ const SECRET_PARTS: [&str; 21] = [
 ];
 
 /// How a part of a name ends where it is glued together: `PGPASSWORD`, `HFTOKEN`.
-const GLUED: [&str; 8] = [
-    "apikey",
-    "authtoken",
-    "accesskey",
-    "passphrase",
-    "passwd",
-    "password",
-    "secret",
-    "secretkey",
-];
+const GLUED: [&str; 8] =
+    ["apikey", "authtoken", "accesskey", "passphrase", "passwd", "password", "secret", "secretkey"];
 
 /// Words before `token` or `key` with which it is one of a model's own, or a word to look something
 /// up by, and no secret.
 const HARMLESS_BEFORE: [&str; 20] = [
-    "attention", "bos", "cache", "cls", "eos", "eot", "first", "foreign", "image", "last", "mask",
-    "max", "next", "pad", "prefix", "primary", "sep", "special", "stop", "unk",
+    "attention",
+    "bos",
+    "cache",
+    "cls",
+    "eos",
+    "eot",
+    "first",
+    "foreign",
+    "image",
+    "last",
+    "mask",
+    "max",
+    "next",
+    "pad",
+    "prefix",
+    "primary",
+    "sep",
+    "special",
+    "stop",
+    "unk",
 ];
 
 /// More of them, which stand before `token` alone.
@@ -51,7 +61,7 @@ const HARMLESS_TOKENS: [&str; 5] = ["suffix", "n", "num", "per", "time"];
 
 /// Whether an option, a variable or a field is named as secrets are: `--api-key`, `HF_TOKEN`,
 /// `apiKey`, `PGPASSWORD`.
-pub(super) fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     // llama.cpp's short form of --hf-token.
     if name == "-hft" {
         return true;
@@ -61,7 +71,8 @@ pub(super) fn is_secret_name(name: &str) -> bool {
         SECRET_PARTS.contains(&part.as_str()) || GLUED.iter().any(|end| part.ends_with(end))
     };
     // A variable may have its service at the end: API_KEY_OPENAI.
-    let is_variable = name.len() > 3 && !name.contains(|c: char| c.is_ascii_lowercase() || c == '-');
+    let is_variable =
+        name.len() > 3 && !name.contains(|c: char| c.is_ascii_lowercase() || c == '-');
     if is_variable
         && (parts.iter().any(is_secret)
             || parts.iter().any(|part| part.ends_with("token") || part.ends_with("apikey")))

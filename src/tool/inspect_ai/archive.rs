@@ -9,8 +9,15 @@ use zip::read::read_zipfile_from_stream;
 
 use crate::tool::{OutputFile, ParseError, document};
 
-/// More than this is in no member that halo reads: samples themselves are passed over.
-const LARGEST_MEMBER: u64 = 256 << 20;
+/// More than this is not in all members together that halo reads: samples themselves are passed over.
+/// In bytes.
+const MOST_READ: u64 = 64 << 20;
+
+/// A log has a member for each sample; a list of more would take more memory than the log itself.
+const MOST_MEMBERS: usize = 200_000;
+
+/// How an entry in the list of members begins.
+const LISTED: &[u8] = b"PK\x01\x02";
 
 /// What a log says in its file.
 pub(super) struct Members {
@@ -27,6 +34,9 @@ pub(super) struct Members {
 /// Reads them.
 pub(super) fn read(file: &OutputFile) -> Result<Members, ParseError> {
     let refuse = |detail: String| ParseError { place: file.path.clone(), detail };
+    if file.bytes.windows(LISTED.len()).filter(|bytes| *bytes == LISTED).count() > MOST_MEMBERS {
+        return Err(refuse(format!("it has more than {MOST_MEMBERS} members")));
+    }
     let members = match ZipArchive::new(Cursor::new(file.bytes.as_slice())) {
         Ok(zip) => listed(file, zip)?,
         // A file that is still written, or whose writer was killed, has no list of its members.
@@ -84,15 +94,16 @@ fn listed(
 ) -> Result<BTreeMap<String, Vec<u8>>, ParseError> {
     let names = zip.file_names().filter_map(|name| Some(name.ok()?.into_owned()));
     let names: Vec<String> = names.filter(|name| is_wanted(name)).collect();
-    let mut members = BTreeMap::new();
+    let (mut members, mut left) = (BTreeMap::new(), MOST_READ);
     for name in names {
         let refuse =
             |detail: String| ParseError { place: format!("{} member {name}", file.path), detail };
         let member = zip.by_name(&name).map_err(|error| refuse(error.to_string()))?;
-        if member.size() > LARGEST_MEMBER {
+        if member.size() > left {
             return Err(refuse(format!("it has {} bytes, too many to be read", member.size())));
         }
-        let bytes = contents(member).map_err(|error| refuse(error.to_string()))?;
+        let bytes = contents(member, left).map_err(|error| refuse(error.to_string()))?;
+        left -= bytes.len() as u64;
         members.insert(name, bytes);
     }
     Ok(members)
@@ -100,21 +111,22 @@ fn listed(
 
 /// The members that are whole, one after the other as they were written.
 fn streamed(file: &OutputFile) -> BTreeMap<String, Vec<u8>> {
-    let mut members = BTreeMap::new();
+    let (mut members, mut left) = (BTreeMap::new(), MOST_READ);
     let mut rest = Cursor::new(file.bytes.as_slice());
     while let Ok(Some(member)) = read_zipfile_from_stream(&mut rest) {
         let Ok(name) = member.name().map(std::borrow::Cow::into_owned) else { continue };
-        if is_wanted(&name) && member.size() <= LARGEST_MEMBER {
-            let Ok(bytes) = contents(member) else { break };
+        if is_wanted(&name) && member.size() <= left {
+            let Ok(bytes) = contents(member, left) else { break };
+            left -= bytes.len() as u64;
             members.insert(name, bytes);
         }
     }
     members
 }
 
-fn contents(member: impl Read) -> io::Result<Vec<u8>> {
+fn contents(member: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // What the directory says of its size may be wrong.
-    member.take(LARGEST_MEMBER).read_to_end(&mut bytes)?;
+    member.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -23,7 +23,7 @@ pub fn import(bytes: &[u8]) -> Result<Imported, ParseError> {
     let text = output.text.trim_start();
     let is_summary = text.starts_with('{') && !text.starts_with(json::BEGIN);
     let summary =
-        is_summary.then(|| serde_json::from_str(text).ok().as_ref().and_then(summary)).flatten();
+        is_summary.then(|| crate::json::from_str(text).ok().as_ref().and_then(summary)).flatten();
     let (mut tests, mut problems) = match summary {
         Some(tests) => (tests, Vec::new()),
         None => read::of_file(&output),

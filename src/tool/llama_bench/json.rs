@@ -63,7 +63,7 @@ fn parse(text: &str) -> Result<(Value, usize), serde_json::Error> {
         // printf writes numbers that JSON does not know.
         Some(Err(error)) => {
             let again = end(text).and_then(|end| {
-                let value = serde_json::from_str(&document::without_nan(&text[..end])).ok()?;
+                let value = crate::json::from_str(&document::without_nan(&text[..end])).ok()?;
                 Some((value, end))
             });
             again.ok_or(error)

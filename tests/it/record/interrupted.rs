@@ -34,7 +34,7 @@ pub(crate) struct Truth {
 }
 
 pub(crate) fn truth(run: &Path) -> Option<Truth> {
-    let mut reader = Reader::open(&run.join("journal.jsonl")).ok()?;
+    let mut reader = Reader::open(&RunDirectory::at(run)).ok()?;
     let (mut truth, mut series) = (Truth::default(), Vec::new());
     while let Some(line) = reader.next_line().unwrap() {
         match line {

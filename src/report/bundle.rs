@@ -1,0 +1,45 @@
+//! What is in a bundle and what was replaced in it, so that somebody can look before it is sent.
+
+use std::fmt::Write;
+
+use super::terminal::{plain_table, trimmed};
+use crate::bundle::Bundled;
+use crate::quantity;
+use crate::redact::Replaced;
+
+/// What was replaced, in words: `2 hosts, 1 path`.
+pub fn counts(replaced: &Replaced) -> String {
+    let words = replaced.counts.iter().map(|(kind, count)| {
+        let word = kind.as_str();
+        match (*count, word.strip_suffix("address")) {
+            (1, _) => format!("1 {word}"),
+            (count, Some(start)) => format!("{count} {start}addresses"),
+            (count, None) if word.ends_with("process") => format!("{count} {word}es"),
+            (count, None) => format!("{count} {word}s"),
+        }
+    });
+    let words: Vec<String> = words.collect();
+    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+}
+
+/// The files of a bundle, and each text that was replaced, with what stands in its place.
+pub fn contents(bundled: &Bundled) -> String {
+    let mut text = format!("{} would have:\n\n", bundled.file.display());
+    let mut files = plain_table(&["file", "size"]);
+    files.add_row([format!("{}/manifest.json", bundled.name), String::new()]);
+    for file in &bundled.files {
+        let path = format!("{}/{}", bundled.name, file.path);
+        files.add_row([path, quantity::bytes(file.bytes as f64)]);
+    }
+    text.push_str(&trimmed(&files));
+    let _ = write!(text, "\nreplaced {}", counts(&bundled.replaced));
+    if bundled.replaced.texts.is_empty() {
+        return text + "\n";
+    }
+    text.push_str(":\n\n");
+    let mut texts = plain_table(&["what", "times", "was", "is"]);
+    for ((kind, was, is), count) in &bundled.replaced.texts {
+        texts.add_row([kind.as_str().to_owned(), count.to_string(), was.clone(), is.clone()]);
+    }
+    text + &trimmed(&texts)
+}
