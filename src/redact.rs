@@ -31,6 +31,9 @@ const NOBODY: [&str; 14] = [
     "users",
 ];
 
+/// How often a text is gone through at most: the second time finds nothing but in constructed ones.
+const MOST_PASSES: usize = 5;
+
 /// More different texts than this are counted and not kept.
 const MOST_KEPT: usize = 10_000;
 
@@ -144,6 +147,19 @@ impl Redactor {
 
     /// The text without what is private.
     pub fn clean(&mut self, text: &str) -> String {
+        let mut clean = self.pass(text);
+        // What stood in front of a thing may have kept another from being found behind it.
+        for _ in 1..MOST_PASSES {
+            let again = self.pass(&clean);
+            if again == clean {
+                break;
+            }
+            clean = again;
+        }
+        clean
+    }
+
+    fn pass(&mut self, text: &str) -> String {
         let text = signed(&text::visible(text));
         let keys = keys::find(&text).into_iter().map(|range| (range, Kind::Key)).collect();
         let text = self.replace(&text, keys);

@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum_server::Handle;
+use axum_server::accept::DefaultAcceptor;
 use axum_server::tls_rustls::RustlsAcceptor;
 use tokio::sync::Semaphore;
 
@@ -23,9 +24,12 @@ mod auth;
 pub mod expose;
 mod gzip;
 mod landing;
+mod peer;
+mod queue;
 mod tls;
 pub mod web_config;
 
+use peer::Introduce;
 use tls::RefusePlain;
 use web_config::Web;
 
@@ -78,13 +82,14 @@ pub async fn run(
         match web.tls() {
             Some(config) => servers.spawn(
                 axum_server::from_tcp(listener)?
-                    .acceptor(RustlsAcceptor::new(config).acceptor(RefusePlain))
+                    .acceptor(RustlsAcceptor::new(config).acceptor(Introduce(RefusePlain)))
                     .first_request_timeout(FIRST_REQUEST)
                     .handle(handle)
                     .serve(service),
             ),
             None => servers.spawn(
                 axum_server::from_tcp(listener)?
+                    .acceptor(Introduce(DefaultAcceptor))
                     .http1_only()
                     .first_request_timeout(FIRST_REQUEST)
                     .handle(handle)
@@ -97,7 +102,10 @@ pub async fn run(
     app.is_ready.store(true, Ordering::Release);
     ready();
     tokio::select! {
-        () = shutdown => handle.graceful_shutdown(Some(GRACE)),
+        () = shutdown => {
+            web.close();
+            handle.graceful_shutdown(Some(GRACE));
+        }
         () = web.watch() => {}
         Some(ended) = servers.join_next() => return ended.unwrap_or_else(|panic| Err(panic.into())),
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::journal::Journal;
 use crate::clock;
 use crate::metric::{Sample, Table};
-use crate::run::journal::{Line, NewSeries, Tick};
+use crate::run::journal::{Line, Moment, NewSeries, Tick};
 use crate::sample::{Reading, Sampler, Snapshot};
 use crate::source::Source;
 
@@ -40,25 +40,26 @@ impl Sampling {
         let (ask, asked) = mpsc::channel::<Asked>();
         let thread = thread::Builder::new().name("sampling".to_owned()).spawn(move || {
             let mut series = Series::new(Box::new(see));
-            let mut schedule = Schedule::begin(interval);
+            let mut schedule = Schedule::begin(interval, clock::now());
             loop {
-                let due = schedule.due;
-                let wait = due.saturating_duration_since(Instant::now());
-                let waiting = match asked.recv_timeout(wait) {
+                let asked = asked.recv_timeout(schedule.wait(clock::now()));
+                // The one reading of the clock that decides what is written about the tick.
+                let at = clock::now();
+                let waiting = match asked {
                     Err(RecvTimeoutError::Timeout) => None,
                     Ok(waiting) => {
-                        schedule = Schedule::begin(interval);
+                        schedule = Schedule::begin(interval, at);
                         Some(waiting)
                     }
                     Err(RecvTimeoutError::Disconnected) => {
                         // One sample more, so that the last moment is known too.
-                        series.sample(&sampler, &journal, Timing::default());
+                        series.sample(&sampler, &journal, at, Timing::default());
                         return;
                     }
                 };
                 // Where the journal takes nothing any more, who sees the samples may still have to
                 // end the command.
-                series.sample(&sampler, &journal, schedule.begin_tick());
+                series.sample(&sampler, &journal, at, schedule.begin_tick(at));
                 drop(waiting);
             }
         })?;
@@ -83,35 +84,40 @@ impl Sampling {
     }
 }
 
-/// When samples are due.
+/// When samples are due, in nanoseconds of the clock that no one sets.
 #[derive(Debug)]
 struct Schedule {
-    due: Instant,
-    interval: Duration,
+    due: i64,
+    interval: i64,
 }
 
 /// How a tick came to its time.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Timing {
-    late: Duration,
+    /// Nanoseconds after it was due.
+    late: u64,
     skipped: u64,
 }
 
 impl Schedule {
-    fn begin(interval: Duration) -> Self {
-        Self { due: Instant::now(), interval }
+    fn begin(interval: Duration, now: Moment) -> Self {
+        let interval = i64::try_from(interval.as_nanos()).unwrap_or(i64::MAX);
+        Self { due: now.monotonic, interval: interval.max(1) }
+    }
+
+    /// How long it is until the next tick is due.
+    fn wait(&self, now: Moment) -> Duration {
+        let left = self.due.saturating_sub(now.monotonic);
+        Duration::from_nanos(u64::try_from(left).unwrap_or(0))
     }
 
     /// Says how late the tick is that begins now, and when the next one is due.
-    fn begin_tick(&mut self) -> Timing {
-        let late = self.due.elapsed();
-        let skipped = late.as_nanos() / self.interval.as_nanos().max(1);
-        let skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
-        self.due += self.interval.saturating_mul(skipped.saturating_add(1));
-        Timing {
-            late: late.saturating_sub(self.interval.saturating_mul(skipped)),
-            skipped: skipped.into(),
-        }
+    fn begin_tick(&mut self, now: Moment) -> Timing {
+        let late = now.monotonic.saturating_sub(self.due).max(0);
+        let skipped = late / self.interval;
+        let ahead = self.interval.saturating_mul(skipped.saturating_add(1));
+        self.due = self.due.saturating_add(ahead);
+        Timing { late: (late % self.interval).unsigned_abs(), skipped: skipped.unsigned_abs() }
     }
 }
 
@@ -123,8 +129,8 @@ struct Series {
     see: Box<dyn Fn(&Snapshot) + Send>,
     numbers: HashMap<&'static str, Vec<(Labels, u32)>>,
     count: u32,
-    /// When a source was asked.
-    asked: HashMap<&'static str, Instant>,
+    /// When a source was asked, in nanoseconds of the clock that no one sets.
+    asked: HashMap<&'static str, i64>,
     /// The last reading of each instance of a source.
     read: HashMap<(&'static str, usize), Arc<Reading>>,
 }
@@ -135,21 +141,16 @@ impl Series {
     }
 
     /// Takes a sample.
-    fn sample(&mut self, sampler: &Sampler, journal: &Journal, timing: Timing) {
+    fn sample(&mut self, sampler: &Sampler, journal: &Journal, at: Moment, timing: Timing) {
         let began = Instant::now();
-        let mut tick = Tick {
-            at: clock::now(),
-            late: nanoseconds(timing.late),
-            skipped: timing.skipped,
-            ..Tick::default()
-        };
+        let mut tick = Tick { at, late: timing.late, skipped: timing.skipped, ..Tick::default() };
         let mut new = NewSeries { first: self.count, series: Vec::new() };
-        match sampler.read_now(|source| self.is_due(source, began)) {
+        match sampler.read_now(|source| self.is_due(source, at)) {
             Ok(snapshot) => {
                 (self.see)(&snapshot);
                 self.collect(&snapshot, &mut tick, &mut new);
                 for state in snapshot.states() {
-                    self.asked.insert(state.source.name, began);
+                    self.asked.insert(state.source.name, at.monotonic);
                 }
             }
             Err(_) => tick.failing.push("sampler:io".to_owned()),
@@ -163,10 +164,10 @@ impl Series {
 
     /// Whether the hardware behind a source may be asked again. A tick that is a little early
     /// after one that was late still counts.
-    fn is_due(&self, source: &Source, now: Instant) -> bool {
-        let rest = source.floor * 9 / 10;
-        is_recorded(source)
-            && self.asked.get(source.name).is_none_or(|asked| now.duration_since(*asked) >= rest)
+    fn is_due(&self, source: &Source, now: Moment) -> bool {
+        let rest = i64::try_from((source.floor * 9 / 10).as_nanos()).unwrap_or(i64::MAX);
+        let rested = |asked: &i64| now.monotonic.saturating_sub(*asked) >= rest;
+        is_recorded(source) && self.asked.get(source.name).is_none_or(rested)
     }
 
     /// Puts what was read anew into a tick, and says which series that brought.
@@ -212,4 +213,63 @@ pub(super) fn is_recorded(source: &Source) -> bool {
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Times of the test's own clock, in nanoseconds: an odd beginning, and an interval of 50 ms.
+    const BEGIN: i64 = 1_234_567_891;
+    const INTERVAL: i64 = 50_000_000;
+
+    fn at(monotonic: i64) -> Moment {
+        Moment { monotonic, ..Moment::default() }
+    }
+
+    fn schedule() -> Schedule {
+        Schedule::begin(Duration::from_millis(50), at(BEGIN))
+    }
+
+    #[test]
+    fn lateness_does_not_add_up_and_an_overrun_skips_to_the_grid() {
+        let mut schedule = schedule();
+        // After the slot that each tick was for: how late it came; what was left out before it.
+        let mut slot = 0;
+        for (after, late, skipped) in [
+            (0, 0, 0),
+            (1, 1_999_999, 0),
+            (1, 49_999_999, 0),
+            (1, 3, 0),
+            (4, 20_000_000, 3),
+            (1, 0, 0),
+            (2, 0, 1),
+            (1, 40_000_000, 0),
+        ] {
+            slot += after;
+            let due = BEGIN + slot * INTERVAL;
+            let timing = schedule.begin_tick(at(due + late));
+            assert_eq!(timing, Timing { late: late.unsigned_abs(), skipped }, "slot {slot}");
+            assert_eq!(schedule.due, due + INTERVAL, "slot {slot}");
+        }
+        assert_eq!(schedule.due, BEGIN + 12 * INTERVAL);
+    }
+
+    #[test]
+    fn the_wait_ends_when_the_tick_is_due_however_long_the_one_before_took() {
+        let mut schedule = schedule();
+        schedule.begin_tick(at(BEGIN));
+        assert_eq!(schedule.wait(at(BEGIN + 10_000_000)), Duration::from_millis(40));
+        assert_eq!(schedule.wait(at(BEGIN + INTERVAL)), Duration::ZERO);
+        assert_eq!(schedule.wait(at(BEGIN + 3 * INTERVAL)), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_longest_and_the_shortest_interval_have_their_bounds() {
+        let mut never = Schedule::begin(Duration::MAX, at(BEGIN));
+        assert_eq!(never.begin_tick(at(BEGIN)), Timing::default());
+        assert_eq!(never.due, i64::MAX);
+        let mut always = Schedule::begin(Duration::ZERO, at(BEGIN));
+        assert_eq!(always.begin_tick(at(BEGIN + 7)), Timing { late: 0, skipped: 7 });
+    }
 }

@@ -33,6 +33,7 @@ mod log;
 mod machine;
 #[cfg(feature = "record")]
 mod model;
+mod passwords;
 #[cfg(feature = "record")]
 mod plan;
 mod power;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum_server::tls_rustls::RustlsConfig;
@@ -18,10 +18,14 @@ use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Files, Refusal, WebConfig, WebConfigError};
-use crate::serve::auth::Doorkeeper;
+use crate::serve::auth::{Doorkeeper, Entry};
 
 /// How often the files are looked at; a change is taken once it has rested this long.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// In seconds: no comparison takes longer on the machines that halo is for, and each frees a place.
+const RETRY_AFTER: [(HeaderName, HeaderValue); 1] =
+    [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
 
 /// The web configuration of a running server; clones share it.
 #[derive(Clone)]
@@ -58,6 +62,11 @@ impl Web {
         router.layer(from_fn_with_state(self.clone(), guard))
     }
 
+    /// Compares no password any more: who waits for that is answered at once.
+    pub fn close(&self) {
+        self.0.doorkeeper.close();
+    }
+
     /// Follows the files until it is dropped.
     pub fn watch(&self) -> impl Future<Output = ()> + Send + use<> {
         let shared = Arc::clone(&self.0);
@@ -76,11 +85,21 @@ async fn guard(State(web): State<Web>, request: Request, next: Next) -> Response
     if config.rate_limit.as_ref().is_some_and(|limit| !limit.allows(Instant::now())) {
         return (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests\n").into_response();
     }
-    let mut response = if web.0.doorkeeper.admits(&config.users, request.headers()).await {
-        next.run(request).await
-    } else {
-        let how = [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic"))];
-        (StatusCode::UNAUTHORIZED, how, "Unauthorized\n").into_response()
+    let peer = request.extensions().get().cloned().unwrap_or_default();
+    let mut response = match web.0.doorkeeper.decide(&config.users, request.headers(), &peer).await
+    {
+        Entry::Admitted => next.run(request).await,
+        Entry::Refused => {
+            let how = [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic"))];
+            (StatusCode::UNAUTHORIZED, how, "Unauthorized\n").into_response()
+        }
+        Entry::Crowded => {
+            let text = "Too many passwords wait to be compared; try again later.\n";
+            (StatusCode::TOO_MANY_REQUESTS, RETRY_AFTER, text).into_response()
+        }
+        Entry::Closing => {
+            (StatusCode::SERVICE_UNAVAILABLE, "halo-exporter stops.\n").into_response()
+        }
     };
     response.headers_mut().extend(config.headers.clone());
     response

@@ -72,9 +72,9 @@ fn a_campaign_whose_machine_is_not_as_required_says_so_of_each_cell() {
 #[test]
 fn a_cell_that_takes_too_long_has_failed_and_the_rest_goes_on() {
     let user = User::with_models(&["hang.gguf", "ok.gguf"]);
-    let output = user.run(&["hang.gguf", "ok.gguf"], &["--skip-longctx", "--timeout", "300ms"]);
+    let output = user.run(&["hang.gguf", "ok.gguf"], &["--skip-longctx", "--timeout", "3s"]);
     assert_eq!(code(&output), 1, "{}", text(&output.stderr));
     assert_eq!(user.states(), ["failed", "done"]);
     let reason = user.matrix()[0]["reason"].as_str().unwrap().to_owned();
-    assert_eq!(reason, "halo ended it: it took longer than --timeout 300ms");
+    assert_eq!(reason, "halo ended it: it took longer than --timeout 3s");
 }

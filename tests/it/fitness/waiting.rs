@@ -1,8 +1,9 @@
 //! What a run requires before it begins.
 
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::process::{Child, ChildStderr, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,17 +38,27 @@ fn passes(machine: &str, flags: &[&str]) -> halo::run::Manifest {
     manifest(&archive.only_run())
 }
 
+/// Reads what is said until a recording waits for a cool machine; what comes after is still unread.
+fn until_it_waits(child: &mut Child) -> (String, BufReader<ChildStderr>) {
+    let mut more = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("cooling:") {
+        assert!(more.read_line(&mut said).unwrap() > 0, "it ended: {said}");
+    }
+    (said, more)
+}
+
 #[test]
 fn a_hot_machine_is_waited_for() {
     let (archive, machine) = (Archive::new(), Heated::to(80));
     let mut command = machine.recording(&archive, &["--cool-to", "50"], &["true"]);
-    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let (mut said, mut more) = until_it_waits(&mut child);
     thread::sleep(Duration::from_millis(1200));
     assert!(archive.runs().is_empty(), "nothing is made before the machine is cool");
     machine.set(50);
-    let output = child.wait_with_output().unwrap();
-    let said = text(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    more.read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().success(), "{said}");
     let expected = "cooling: 80.0 °C (gfx of 0000:c5:00.0), waiting for 50 °C for at most 10 min";
     assert!(said.contains(expected), "{said}");
     let facts = manifest(&archive.only_run()).environment_at_start.facts;
@@ -75,8 +86,8 @@ fn a_machine_that_stays_hot_is_refused_in_time() {
 fn a_signal_ends_the_waiting_and_leaves_no_run() {
     let (archive, machine) = (Archive::new(), Heated::to(80));
     let mut command = machine.recording(&archive, &["--cool-to", "50"], &["true"]);
-    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-    thread::sleep(Duration::from_millis(600));
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let _said = until_it_waits(&mut child);
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(2));
     assert!(archive.runs().is_empty());

@@ -177,20 +177,6 @@ fn every_path_asks_for_the_password() {
 }
 
 #[test]
-fn a_right_password_is_compared_once() {
-    let slow = bcrypt::hash("secret", 11).unwrap();
-    let server = Server::start(&format!("basic_auth_users:\n  alice: {slow}\n"), &[]);
-    let took = |header| {
-        let start = Instant::now();
-        server.plain("/", header).unwrap();
-        start.elapsed()
-    };
-    let first = took(ALICE_SECRET);
-    assert!(took(ALICE_SECRET) < first / 2);
-    assert!(took(MALLORY_SECRET) > first / 4, "an unknown user costs as much as a known one");
-}
-
-#[test]
 fn more_requests_than_the_limit_are_refused() {
     let server = Server::start("rate_limit:\n  interval: 1h\n  burst: 2\n", &[]);
     let status = || server.plain("/", "").unwrap()[9..12].to_owned();
