@@ -28,6 +28,7 @@ pub mod read;
 pub mod remove;
 pub mod results;
 pub mod rewrite;
+pub mod salvage;
 pub mod schema;
 pub mod select;
 pub mod telemetry;
@@ -40,6 +41,9 @@ pub const LEAST_ROOM: u64 = 256 * 1024 * 1024;
 /// The file that keeps room, and its size: enough for two manifests.
 const RESERVE: &str = "reserve.unfinished";
 static RESERVED: [u8; 512 * 1024] = [0; 512 * 1024];
+
+/// What helps where a newer halo wrote something.
+const UPDATE: &str = "update halo";
 
 /// Where an installed package puts the archive, writable for the group of those who record.
 const SHARED: &str = "/var/lib/halo";
@@ -161,7 +165,7 @@ impl Archive {
     /// Every run, the oldest first. What is no run is left out.
     pub fn runs(&self) -> Result<Vec<RunDirectory>, ArchiveError> {
         let directories = self.directories()?;
-        Ok(directories.into_iter().filter(|run| run.path.join(MANIFEST).exists()).collect())
+        Ok(directories.into_iter().filter(RunDirectory::has_begun).collect())
     }
 
     /// Every directory that is named as a run, the oldest first.
@@ -226,6 +230,11 @@ impl RunDirectory {
             flock(directory, FlockOperation::NonBlockingLockShared)
                 == Err(rustix::io::Errno::WOULDBLOCK)
         })
+    }
+
+    /// Whether it has a manifest, be it one that cannot be read.
+    pub(super) fn has_begun(&self) -> bool {
+        self.join(MANIFEST).symlink_metadata().is_ok()
     }
 
     /// Reads its manifest.
@@ -297,7 +306,7 @@ pub(crate) fn parse<T: serde::de::DeserializeOwned>(
     if schema_version > SCHEMA_VERSION {
         return Err(ArchiveError::at(
             path,
-            format_args!("schema_version {schema_version} is newer than this halo; update halo"),
+            format_args!("schema_version {schema_version} is newer than this halo; {UPDATE}"),
         ));
     }
     serde_json::from_slice(bytes).map_err(refuse)

@@ -22,6 +22,7 @@ use crate::metric::{Def, Sample};
 use crate::root::is_word;
 use crate::run::{Brief, Manifest};
 use crate::source::runs;
+use crate::visible;
 
 /// The label `job` of the shipped configuration of Prometheus.
 pub const JOB: &str = "halo";
@@ -90,9 +91,13 @@ impl Text<'_> {
         if times.is_empty() || families.is_empty() {
             return Ok(());
         }
-        let keys = columns(|field| *field.data_type() == DataType::Utf8);
+        let keys = columns(|field| *field.data_type() == DataType::Utf8 && is_name(field.name()));
         let series = series(table, &keys)?;
         for column in families {
+            // A table of somebody else may be called anything.
+            if !is_name(fields[column].name()) {
+                continue;
+            }
             let mut family = Some(Family::of(&fields[column]));
             let projection = [&times[..], &keys, &[column]].concat();
             for wanted in &series {
@@ -176,7 +181,8 @@ impl Text<'_> {
     fn start<'a>(&self, name: &str, labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
         let target = [("job", &*self.target.job), ("instance", &*self.target.instance)];
         let pairs: Vec<String> = labels
-            .map(|(name, value)| format!("{name}=\"{}\"", escape(value)))
+            // As a live exporter gives them.
+            .map(|(name, value)| format!("{name}=\"{}\"", escape(&visible::line(value))))
             .chain(target.map(|(name, value)| format!("{name}=\"{}\"", escape(value))))
             .collect();
         format!("{name}{{{}}}", pairs.join(","))
@@ -261,11 +267,19 @@ impl fmt::Display for Family {
             None => (self.name.as_str(), "gauge"),
         };
         writeln!(formatter, "# TYPE {name} {kind}")?;
-        if !self.unit.is_empty() && self.unit != "info" {
+        // The unit stands at the end of the name.
+        let has_unit = name.strip_suffix(&*self.unit).is_some_and(|stem| stem.ends_with('_'));
+        if has_unit && self.unit != "info" {
             writeln!(formatter, "# UNIT {name} {}", self.unit)?;
         }
         writeln!(formatter, "# HELP {name} {}", escape(&self.help))
     }
+}
+
+/// Whether a text can be the name of a family or a label.
+fn is_name(text: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+    text.starts_with(is_letter) && text.chars().all(|c| is_letter(c) || c.is_ascii_digit())
 }
 
 fn escape(text: &str) -> String {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::finite;
+
 /// The machine and the place of a run at one moment. What is unknown has no key.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
@@ -12,6 +14,6 @@ pub struct Environment {
     #[serde(default)]
     pub facts: BTreeMap<String, String>,
     /// Numbers by series, as `halo_power_limit_watts{limit="stapm"}`; the unit is the family's.
-    #[serde(default)]
+    #[serde(default, serialize_with = "finite::write_map", deserialize_with = "finite::map")]
     pub values: BTreeMap<String, f64>,
 }

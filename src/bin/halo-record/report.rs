@@ -6,9 +6,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use halo::analyze::Telemetry;
 use halo::analyze::compare::{self, Named};
+use halo::archive::salvage::{self, Unreadable};
 use halo::archive::{Archive, RunDirectory, select};
 use halo::cli::record::{ReportFormat, Reported};
-use halo::report::{markdown, page, record};
+use halo::report::record::{self, Report};
+use halo::report::{markdown, page};
+use halo::visible;
 
 use super::{print, tell};
 
@@ -18,25 +21,27 @@ pub(super) fn report(archive: &Archive, asked: &Reported) -> anyhow::Result<Exit
     for word in &asked.runs {
         sides.push((word, select::runs(archive, word)?));
     }
-    let runs: Vec<&RunDirectory> = sides.iter().flat_map(|(_, runs)| runs).collect();
-    anyhow::ensure!(!runs.is_empty(), "{}: has no run", asked.runs.join(", "));
+    let is_empty = sides.iter().all(|(_, runs)| runs.is_empty());
+    anyhow::ensure!(!is_empty, "{}: has no run", asked.runs.join(", "));
+    leave_out(&mut sides, ensure_finished)?;
     let file = match (&asked.output, asked.format) {
         (Some(output), _) if output == Path::new("-") => None,
         (Some(output), _) => Some(output.clone()),
-        (None, ReportFormat::Html) => Some(PathBuf::from(format!("{}.html", runs[0].name()))),
+        (None, ReportFormat::Html) => Some(PathBuf::from(format!("{}.html", sides[0].1[0].name()))),
         (None, _) => None,
     };
     if let Some(file) = &file {
         super::ensure_writable(file, asked.is_forced)?;
     }
-    for run in &runs {
-        anyhow::ensure!(
-            run.join("sampling.parquet").exists() || run.manifest()?.sampling.is_none(),
-            "{0}: is unfinished; wait for its end, or `halo-record recover {0}`",
-            run.name()
-        );
-    }
-    let comparison = match runs.len() {
+    let mut report = match gathered(&sides) {
+        Ok(report) => report,
+        Err(_) => {
+            let alone = |run: &RunDirectory| vec![RunDirectory::at(run.path())];
+            leave_out(&mut sides, |run| gathered(&[(&String::new(), alone(run))]).map(drop))?;
+            gathered(&sides)?
+        }
+    };
+    report.comparison = match report.runs.len() {
         0 | 1 => None,
         _ => match named(&sides)? {
             // Models are compared where someone asks for it.
@@ -53,15 +58,13 @@ pub(super) fn report(archive: &Archive, asked: &Reported) -> anyhow::Result<Exit
             }
         },
     };
-    let mut described = Vec::new();
-    for run in &runs {
-        described.push((run.name().to_owned(), run.manifest()?, *run as &dyn Telemetry));
-    }
-    let report = record::gather(described, comparison)?;
+    // A file is looked at with `less` or `cat` as well.
     let text = match asked.format {
-        ReportFormat::Html => page::html(&report),
-        ReportFormat::Md => markdown::markdown(&report),
-        ReportFormat::Json => serde_json::to_string_pretty(&report)? + "\n",
+        ReportFormat::Html => visible::text(&page::html(&report)).into_owned(),
+        ReportFormat::Md => visible::text(&markdown::markdown(&report)).into_owned(),
+        ReportFormat::Json => {
+            visible::json(&(serde_json::to_string_pretty(&report)? + "\n")).into_owned()
+        }
     };
     let Some(file) = file else { return print(&text) };
     halo::archive::replace(&file, text.as_bytes()).with_context(|| file.display().to_string())?;
@@ -69,12 +72,55 @@ pub(super) fn report(archive: &Archive, asked: &Reported) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
+/// Leaves out runs that something is wrong with, and says which.
+///
+/// # Errors
+///
+/// What is wrong with the last one, where none is left.
+fn leave_out(
+    sides: &mut Vec<(&String, Vec<RunDirectory>)>,
+    examine: impl Fn(&RunDirectory) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut wrong = Vec::new();
+    for (_, runs) in &mut *sides {
+        runs.retain(|run| examine(run).map_err(|error| wrong.push(error)).is_ok());
+    }
+    sides.retain(|(_, runs)| !runs.is_empty());
+    if sides.is_empty()
+        && let Some(last) = wrong.pop()
+    {
+        return Err(last);
+    }
+    for error in wrong {
+        tell(&format!("{error:#}; it is left out"));
+    }
+    Ok(())
+}
+
+fn ensure_finished(run: &RunDirectory) -> anyhow::Result<()> {
+    let manifest = salvage::manifest(run)?;
+    anyhow::ensure!(
+        run.join("sampling.parquet").exists() || manifest.sampling.is_none(),
+        "{0}: is unfinished; wait for its end, or `halo-record recover {0}`",
+        run.name()
+    );
+    Ok(())
+}
+
+/// What the report shows of all runs, without a comparison.
+fn gathered(sides: &[(&String, Vec<RunDirectory>)]) -> anyhow::Result<Report> {
+    let runs = sides.iter().flat_map(|(_, runs)| runs);
+    let described =
+        runs.map(|run| Ok((run.name().to_owned(), salvage::manifest(run)?, run as &dyn Telemetry)));
+    Ok(record::gather(described.collect::<Result<_, Unreadable>>()?, None)?)
+}
+
 /// What is compared with what: what the user named, and what one campaign varied where that is one
 /// thing.
 fn named(sides: &[(&String, Vec<RunDirectory>)]) -> anyhow::Result<Vec<Named>> {
     let mut named = Vec::new();
     for (word, runs) in sides {
-        let read = select::read(runs)?;
+        let read = super::compare::readable(runs)?;
         if sides.len() == 1 {
             return Ok(compare::by_configuration(read));
         }
