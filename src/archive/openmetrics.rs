@@ -22,7 +22,6 @@ use crate::metric::{Def, Sample};
 use crate::root::is_word;
 use crate::run::{Brief, Manifest};
 use crate::source::runs;
-use crate::visible;
 
 /// The label `job` of the shipped configuration of Prometheus.
 pub const JOB: &str = "halo";
@@ -181,8 +180,7 @@ impl Text<'_> {
     fn start<'a>(&self, name: &str, labels: impl Iterator<Item = (&'a str, &'a str)>) -> String {
         let target = [("job", &*self.target.job), ("instance", &*self.target.instance)];
         let pairs: Vec<String> = labels
-            // As a live exporter gives them.
-            .map(|(name, value)| format!("{name}=\"{}\"", escape(&visible::line(value))))
+            .map(|(name, value)| format!("{name}=\"{}\"", escape(value)))
             .chain(target.map(|(name, value)| format!("{name}=\"{}\"", escape(value))))
             .collect();
         format!("{name}{{{}}}", pairs.join(","))

@@ -7,7 +7,6 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::Serialize;
 
 use super::charts::Chart;
 use super::{evals, screen, sparkline};
@@ -23,25 +22,6 @@ use crate::visible;
 
 /// The columns of a list.
 const COLUMNS: [&str; 7] = ["run", "time", "state", "verdict", "model", "result", "tags"];
-
-/// An entry of a list.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum Entry<'a> {
-    /// A run.
-    Listed(&'a Listed),
-    /// One that cannot be read.
-    Unreadable(&'a Unreadable),
-}
-
-/// A list of runs as it stands in JSON, in the order of their names.
-pub fn entries<'a>(runs: &'a [Listed], unreadable: &'a [Unreadable]) -> Vec<Entry<'a>> {
-    let runs = runs.iter().map(|run| (&run.run, Entry::Listed(run)));
-    let unreadable = unreadable.iter().map(|run| (&run.run, Entry::Unreadable(run)));
-    let mut all: Vec<(&String, Entry<'_>)> = runs.chain(unreadable).collect();
-    all.sort_by_key(|(name, _)| *name);
-    all.into_iter().map(|(_, entry)| entry).collect()
-}
 
 /// A list of runs; what cannot be read is a line of its own below it, with its reason.
 pub fn list(runs: &[Listed], unreadable: &[Unreadable]) -> String {

@@ -194,15 +194,15 @@ fn found(archive: &Archive, names: &[String]) -> Result<Vec<RunDirectory>, Archi
 
 fn list(archive: &Archive, filter: &Filter, output: Output) -> anyhow::Result<ExitCode> {
     let (runs, mut unreadable) = filter::list(archive, filter)?;
-    // Whether a filter means them nobody knows: then they are no part of the list.
-    if *filter != Filter::default() {
+    // Whether a filter means them nobody knows, and programs expect runs alone.
+    if *filter != Filter::default() || output == Output::Json {
         for run in std::mem::take(&mut unreadable) {
             tell(&run.to_string());
         }
     }
     match output {
         Output::Json => {
-            print_json(&terminal::entries(&runs, &unreadable))?;
+            print_json(&runs)?;
         }
         Output::Text if runs.is_empty() && unreadable.is_empty() => {
             tell(&format!("no such runs in {}", archive.directory().display()));

@@ -10,7 +10,6 @@ use halo::root::Root;
 use halo::run::Row;
 use halo::run::journal::{By, Header, Line, Mark, Moment, NewSeries, Tick, VERSION};
 use halo::source::runs;
-use halo::visible;
 use proptest::prelude::*;
 
 use super::Tables;
@@ -231,7 +230,7 @@ proptest! {
         write(&tables.run, &target, &mut text).unwrap();
         let found = parse(std::str::from_utf8(&text).unwrap());
         let labels = [("device", &device), ("domain", &domain)];
-        let labels = labels.map(|(name, value)| (name.to_owned(), visible::line(value).into_owned()));
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.clone()));
         let target = [("job", "j"), ("instance", "i")];
         let target = target.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let power = ("halo_power_watts".to_owned(), labels.into_iter().chain(target).collect());

@@ -243,7 +243,8 @@ fn markdown_keeps_its_form() {
 fn the_exporter_says_no_text_of_others_to_the_terminal() {
     let archive = planted(PLANTED);
     let place = archive.path().to_str().unwrap();
-    let missing = format!("/nowhere/{PLANTED}").replace('\0', "");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let missing = format!("{}/{PLANTED}", elsewhere.path().display());
     let bad = archive.path().join("20261124T050053.723Z-bad");
     fs::create_dir(&bad).unwrap();
     fs::write(bad.join("manifest.json"), format!("{{\"schema_version\": \"{PLANTED}\"}}")).unwrap();
