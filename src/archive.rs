@@ -33,6 +33,7 @@ pub mod read;
 pub mod remove;
 pub mod results;
 pub mod rewrite;
+pub mod salvage;
 pub mod schema;
 pub mod select;
 pub mod telemetry;
@@ -51,6 +52,9 @@ static RESERVED: [u8; 512 * 1024] = [0; 512 * 1024];
 
 /// The file that tells whether files can be made; it never gets this name.
 const TRIAL: &str = ".halo";
+
+/// What helps where a newer halo wrote something.
+const UPDATE: &str = "update halo";
 
 /// Where an installed package puts the archive, writable for the group of those who record.
 const SHARED: &str = "/var/lib/halo";
@@ -181,7 +185,7 @@ impl Archive {
     /// Every run, the oldest first. What is no run is left out.
     pub fn runs(&self) -> Result<Vec<RunDirectory>, ArchiveError> {
         let directories = self.directories()?;
-        Ok(directories.into_iter().filter(|run| run.has(MANIFEST)).collect())
+        Ok(directories.into_iter().filter(RunDirectory::has_begun).collect())
     }
 
     /// Every directory that is named as a run, the oldest first. A link to one is none: it may lead
@@ -274,6 +278,11 @@ impl RunDirectory {
         })
     }
 
+    /// Whether it has a manifest, be it one that cannot be read.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has(MANIFEST)
+    }
+
     /// Reads its manifest.
     pub fn manifest(&self) -> Result<Manifest, ArchiveError> {
         parse(&self.join(MANIFEST), &self.read(MANIFEST, LARGEST_MANIFEST)?)
@@ -361,7 +370,7 @@ pub(crate) fn parse<T: serde::de::DeserializeOwned>(
     if schema_version > SCHEMA_VERSION {
         return Err(ArchiveError::at(
             path,
-            format_args!("schema_version {schema_version} is newer than this halo; update halo"),
+            format_args!("schema_version {schema_version} is newer than this halo; {UPDATE}"),
         ));
     }
     json::from_slice(bytes).map_err(refuse)

@@ -213,7 +213,11 @@ fn compared(
     let mut named = Vec::new();
     for ((side, command), runs) in SIDES.iter().zip(&asked.commands).zip(runs) {
         let name = format!("{side}: {}", words(command));
-        named.push(Named { name, runs: select::read(runs)? });
+        let (runs, unreadable) = select::read(runs);
+        if let Some(error) = unreadable.into_iter().next() {
+            return Err(ArchiveError(error.to_string()));
+        }
+        named.push(Named { name, runs });
     }
     Ok(compare::compare(named, None))
 }

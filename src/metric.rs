@@ -6,6 +6,7 @@
 use std::fmt;
 
 use crate::root::ReadError;
+use crate::visible;
 
 /// The declaration of one metric family.
 #[derive(Debug)]
@@ -198,10 +199,24 @@ impl<const N: usize> Metric<N> {
         &self.def
     }
 
-    /// One sample of this family.
+    /// One sample of this family. What drivers, servers and users call things may be any text: what
+    /// would do something to a terminal is made visible, and what is too long ends with `…`.
     pub fn at(&'static self, labels: [&str; N], value: f64) -> Sample {
-        Sample { def: &self.def, labels: labels.map(Box::from).into(), value }
+        Sample { def: &self.def, labels: labels.map(label).into(), value }
     }
+}
+
+/// The longest value of a label, in bytes: a path of a model is shorter, and a server that says more
+/// must not fill the memory of Prometheus.
+const LARGEST_LABEL: usize = 1024;
+
+fn label(text: &str) -> Box<str> {
+    let visible = visible::line(text);
+    if visible.len() <= LARGEST_LABEL {
+        return visible.into();
+    }
+    let end = visible.floor_char_boundary(LARGEST_LABEL - '…'.len_utf8());
+    format!("{}…", &visible[..end]).into()
 }
 
 /// One value of one family under one set of label values.

@@ -7,7 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -226,8 +226,7 @@ pub struct Recorded {
 
 /// Says something to the user.
 fn say(text: &str) {
-    // Nobody is left to hear that standard error is closed.
-    let _ = writeln!(io::stderr(), "halo-record: {text}");
+    crate::say::tell("halo-record", text);
 }
 
 /// Waits, unless a signal wants halo to go on at once.

@@ -9,6 +9,7 @@ pub mod cell;
 pub mod change;
 pub mod environment;
 pub mod eval;
+mod finite;
 pub mod journal;
 pub mod manifest;
 pub mod model;

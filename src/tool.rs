@@ -229,6 +229,34 @@ pub struct Parsed {
     pub problems: Vec<String>,
 }
 
+/// The end of the units of speeds, which are above 0.
+const OF_SPEEDS: &str = "/s";
+
+impl Parsed {
+    /// Leaves out what no tool can have measured: numbers that are not finite, and speeds that are not
+    /// above 0. How many there were is to be known.
+    pub fn leave_out_impossible(&mut self) {
+        let is_possible = |row: &Row| {
+            let is_speed =
+                row.unit.ends_with(OF_SPEEDS) && !row.metric.ends_with("_standard_deviation");
+            row.value.is_finite() && (!is_speed || row.value > 0.0)
+        };
+        let count = self.rows.len() + self.scores.len();
+        self.rows.retain(is_possible);
+        self.scores.retain(|score| score.value.is_finite());
+        for sample in &mut self.samples {
+            sample.score = sample.score.filter(|score| score.is_finite());
+        }
+        match count - self.rows.len() - self.scores.len() {
+            0 => {}
+            1 => self.problems.push("a figure is no possible one and is left out".to_owned()),
+            more => {
+                self.problems.push(format!("{more} figures are no possible ones and are left out"));
+            }
+        }
+    }
+}
+
 /// Something that a tool wrote down, with its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolMoment {

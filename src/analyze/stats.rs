@@ -7,6 +7,7 @@ mod adjust;
 mod location;
 mod order;
 mod proportion;
+mod spread;
 
 pub use adjust::{geometric_mean, holm};
 pub use location::{Certainty, Pairing, Ratio, needed, ratio};
@@ -14,6 +15,7 @@ pub use order::{Interval, median, median_interval};
 pub use proportion::{
     difference_of_pairs, difference_of_shares, interval_of_error, mcnemar, wilson,
 };
+pub use spread::{mean, standard_deviation};
 
 /// The values, where all of them are finite.
 fn finite(values: &[f64]) -> Option<&[f64]> {

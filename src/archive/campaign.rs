@@ -7,6 +7,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::filter::{self, Filter};
 use super::inside::Directory;
+use super::salvage::{self, Unreadable};
 use super::{Archive, ArchiveError, Lock, RunDirectory, files, parse};
 use crate::run::{Campaign, Manifest};
 
@@ -110,7 +111,7 @@ pub struct Runs {
     /// Its runs, the oldest first.
     pub runs: Vec<(RunDirectory, Manifest)>,
     /// What could not be read.
-    pub unreadable: Vec<ArchiveError>,
+    pub unreadable: Vec<Unreadable>,
 }
 
 /// The runs of a campaign.
@@ -124,7 +125,7 @@ pub fn runs(archive: &Archive, name: &str) -> Result<Runs, ArchiveError> {
     let mut runs = Vec::new();
     for listed in listed {
         let run = RunDirectory::at(archive.directory().join(&listed.run));
-        match run.manifest() {
+        match salvage::manifest(&run) {
             // What was left unfinished says `running` itself.
             Ok(manifest) => runs.push((run, Manifest { state: listed.brief.state, ..manifest })),
             Err(error) => unreadable.push(error),

@@ -94,6 +94,9 @@ fn take(batch: &RecordBatch, samples: &mut Vec<EvalSample>) -> Option<()> {
     let at = |times: &TimestampNanosecondArray, row: usize| {
         times.is_valid(row).then(|| Timestamp::from_nanosecond(times.value(row).into()).ok())?
     };
+    let known = |numbers: &Float64Array, row: usize| {
+        numbers.is_valid(row).then(|| numbers.value(row)).filter(|number| number.is_finite())
+    };
     samples.extend((0..batch.num_rows()).map(|row| EvalSample {
         task: task.value(row).to_owned(),
         answer_of: None,
@@ -101,10 +104,10 @@ fn take(batch: &RecordBatch, samples: &mut Vec<EvalSample>) -> Option<()> {
         epoch: epoch.value(row),
         started: at(started, row),
         ended: at(ended, row),
-        score: score.is_valid(row).then(|| score.value(row)),
+        score: known(score, row),
         prompt_tokens: prompt.is_valid(row).then(|| prompt.value(row)),
         generated_tokens: generated.is_valid(row).then(|| generated.value(row)),
-        joules: joules.is_valid(row).then(|| joules.value(row)),
+        joules: known(joules, row),
         error: error.is_valid(row).then(|| error.value(row).to_owned()),
     }));
     Some(())

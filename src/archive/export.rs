@@ -17,6 +17,7 @@ use super::openmetrics::{self, Target};
 use super::read::{self, Table};
 use super::{ArchiveError, RunDirectory};
 use crate::run::JOURNAL;
+use crate::visible::{Form, Visible};
 
 /// How tables are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +150,9 @@ fn write_csv(table: &Table, output: &mut dyn Write) -> Result<(), ExportError> {
 fn write_json(table: &Table, output: &mut dyn Write) -> Result<(), ExportError> {
     let encode =
         |batch: &RecordBatch, text: &mut Vec<u8>| LineDelimitedWriter::new(text).write(batch);
-    table.rows()?.try_for_each(|batch| write_batch(table, &batch?, output, encode))
+    // The same texts to whoever reads JSON.
+    let mut output = Visible::new(output, Form::Json);
+    table.rows()?.try_for_each(|batch| write_batch(table, &batch?, &mut output, encode))
 }
 
 /// Each batch is encoded in memory first: arrow's writers turn the error of a stream into a text.

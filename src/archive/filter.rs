@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::salvage::Unreadable;
 use super::{Archive, ArchiveError, RunDirectory};
 use crate::run::manifest::State;
 use crate::run::{Brief, Cell, JOURNAL, MANIFEST};
@@ -90,13 +91,14 @@ impl Filter {
 pub fn list(
     archive: &Archive,
     filter: &Filter,
-) -> Result<(Vec<Listed>, Vec<ArchiveError>), ArchiveError> {
+) -> Result<(Vec<Listed>, Vec<Unreadable>), ArchiveError> {
     let runs = archive.directories()?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let share = runs.len().div_ceil(threads).max(1);
-    let read = |runs: &[RunDirectory]| -> Vec<Result<Listed, ArchiveError>> {
-        let has_begun = |run: &&RunDirectory| run.has(MANIFEST);
-        runs.iter().filter(has_begun).map(Listed::read).collect()
+    let read = |runs: &[RunDirectory]| -> Vec<Result<Listed, Unreadable>> {
+        let one =
+            |run: &RunDirectory| Listed::read(run).map_err(|error| Unreadable::new(run, &error));
+        runs.iter().filter(|run| run.has_begun()).map(one).collect()
     };
     let results = std::thread::scope(|scope| {
         let readers: Vec<_> =

@@ -90,9 +90,13 @@ impl Text<'_> {
         if times.is_empty() || families.is_empty() {
             return Ok(());
         }
-        let keys = columns(|field| *field.data_type() == DataType::Utf8);
+        let keys = columns(|field| *field.data_type() == DataType::Utf8 && is_name(field.name()));
         let series = series(table, &keys)?;
         for column in families {
+            // A table of somebody else may be called anything.
+            if !is_name(fields[column].name()) {
+                continue;
+            }
             let mut family = Some(Family::of(&fields[column]));
             let projection = [&times[..], &keys, &[column]].concat();
             for wanted in &series {
@@ -261,11 +265,19 @@ impl fmt::Display for Family {
             None => (self.name.as_str(), "gauge"),
         };
         writeln!(formatter, "# TYPE {name} {kind}")?;
-        if !self.unit.is_empty() && self.unit != "info" {
+        // The unit stands at the end of the name.
+        let has_unit = name.strip_suffix(&*self.unit).is_some_and(|stem| stem.ends_with('_'));
+        if has_unit && self.unit != "info" {
             writeln!(formatter, "# UNIT {name} {}", self.unit)?;
         }
         writeln!(formatter, "# HELP {name} {}", escape(&self.help))
     }
+}
+
+/// Whether a text can be the name of a family or a label.
+fn is_name(text: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+    text.starts_with(is_letter) && text.chars().all(|c| is_letter(c) || c.is_ascii_digit())
 }
 
 fn escape(text: &str) -> String {

@@ -35,7 +35,8 @@ fn take(batch: &RecordBatch, figures: &mut Vec<Row>) -> Option<()> {
     let unit = text("unit")?;
     let repetition = batch.column_by_name("repetition")?.as_primitive_opt::<UInt32Type>()?;
     let value = batch.column_by_name("value")?.as_primitive_opt::<Float64Type>()?;
-    figures.extend((0..batch.num_rows()).map(|row| Row {
+    let is_known = |row: &usize| value.is_valid(*row) && value.value(*row).is_finite();
+    figures.extend((0..batch.num_rows()).filter(is_known).map(|row| Row {
         task: task.value(row).to_owned(),
         case: case.value(row).to_owned(),
         repetition: repetition.is_valid(row).then(|| repetition.value(row)),

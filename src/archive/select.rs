@@ -1,8 +1,10 @@
 //! Which runs are meant by a word: a run, a campaign, a tag or a filter.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use super::filter::{self, Filter, Listed};
+use super::salvage::Unreadable;
 use super::{Archive, ArchiveError, RunDirectory, campaign, eval_samples, results};
 use crate::analyze::compare::Run;
 
@@ -196,24 +198,35 @@ fn listed(archive: &Archive, filter: &Filter) -> Result<Vec<RunDirectory>, Archi
     Ok(found.into_iter().map(directory).collect())
 }
 
-/// Reads what a comparison needs of runs, as many at once as there are processors.
-///
-/// # Errors
-///
-/// Where one of them cannot be read.
-pub fn read(runs: &[RunDirectory]) -> Result<Vec<Run>, ArchiveError> {
-    let one = |run: &RunDirectory| {
+/// Reads what a comparison needs of runs, as many at once as there are processors. Beside those that
+/// can be read stands which cannot.
+pub fn read(runs: &[RunDirectory]) -> (Vec<Run>, Vec<Unreadable>) {
+    let whole = |run: &RunDirectory| {
         let manifest = run.manifest()?;
         let (rows, samples) = (results::read(run)?, eval_samples::read(run)?);
         Ok(Run { name: run.name().to_owned(), manifest, rows, samples })
     };
+    let one = |run: &RunDirectory| {
+        // What a damaged table does to its reader is about its run alone.
+        let read = catch_unwind(AssertUnwindSafe(|| whole(run)));
+        let read = read.unwrap_or_else(|_| Err(ArchiveError("its reader panicked".to_owned())));
+        read.map_err(|error| Unreadable::new(run, &error))
+    };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let share = runs.len().div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
+    let all: Vec<Result<Run, Unreadable>> = std::thread::scope(|scope| {
         let readers: Vec<_> = runs
             .chunks(share)
             .map(|runs| scope.spawn(move || runs.iter().map(one).collect::<Vec<_>>()))
             .collect();
         readers.into_iter().flat_map(|reader| reader.join().unwrap_or_default()).collect()
-    })
+    });
+    let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+    for run in all {
+        match run {
+            Ok(run) => found.push(run),
+            Err(error) => unreadable.push(error),
+        }
+    }
+    (found, unreadable)
 }

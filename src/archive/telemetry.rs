@@ -129,7 +129,8 @@ fn take_values(
     let labels = labels.collect::<Result<Vec<_>, _>>()?;
     // Rows of one set of labels stand together, so that looking it up once is mostly enough.
     let mut current: Option<(Vec<&str>, Vec<Point>)> = None;
-    for row in (0..batch.num_rows()).filter(|row| values.is_valid(*row)) {
+    let is_known = |row: &usize| values.is_valid(*row) && values.value(*row).is_finite();
+    for row in (0..batch.num_rows()).filter(is_known) {
         let point = Point { at: at.value(row), value: values.value(row) };
         let is_same = |(known, _): &&mut (Vec<&str>, Vec<Point>)| {
             known.iter().zip(&labels).all(|(known, label)| *known == label.value(row))

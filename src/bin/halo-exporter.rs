@@ -13,7 +13,7 @@ use halo::sample::{Sampler, Snapshot};
 use halo::serve::web_config::Web;
 use halo::serve::{self, expose};
 use halo::source::{Source, selfstat};
-use halo::{capture, doctor, log};
+use halo::{capture, doctor, log, say};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
@@ -67,14 +67,11 @@ fn warn(config: Option<&Config>) {
 }
 
 fn tell(message: &str) {
-    // Nobody is left to hear that standard error is closed.
-    let _ = writeln!(io::stderr(), "halo-exporter: {message}");
+    say::tell("halo-exporter", message);
 }
 
 fn print(text: &str) -> anyhow::Result<ExitCode> {
-    let mut output = io::stdout().lock();
-    output.write_all(text.as_bytes())?;
-    output.flush()?;
+    say::print(text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -178,7 +175,10 @@ fn snapshot(
 
 fn once(config: &Config) -> anyhow::Result<ExitCode> {
     let snapshot = snapshot(config, &Arc::new(config.path.root()), is_of_others)?;
-    print(&expose::render(&snapshot)?)
+    let mut output = say::data();
+    output.write_all(expose::render(&snapshot)?.as_bytes())?;
+    output.flush()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn examine(config: &Config) -> anyhow::Result<ExitCode> {

@@ -1,7 +1,7 @@
 //! Shows how far a campaign is: one line that changes at a terminal, else a line an event.
 
 use std::fmt::{self, Write as _};
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,9 +14,11 @@ use crate::record::{Recorded, Watcher};
 use crate::run::Score;
 use crate::run::manifest::Summary;
 use crate::sample::Snapshot;
+use crate::say;
 use crate::source::llama::GENERATED_SPEED;
 use crate::source::shared::POWER;
 use crate::tool::Phase;
+use crate::visible;
 
 /// How a speed is called in the archive.
 const SPEED: &str = "tokens_per_second";
@@ -123,17 +125,16 @@ impl Display {
 
     fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
-            // Nobody is left to hear that standard error is closed.
-            None => _ = writeln!(io::stderr(), "halo-record: {text}"),
+            Some(bar) => bar.println(visible::text(text)),
+            None => say::tell("halo-record", text),
         }
     }
 
     fn draw(&self) {
         if let Some(bar) = &self.bar {
             let (cell, text) = self.state().texts();
-            bar.set_prefix(cell);
-            bar.set_message(text);
+            bar.set_prefix(visible::line(&cell).into_owned());
+            bar.set_message(visible::line(&text).into_owned());
             bar.tick();
         }
     }

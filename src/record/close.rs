@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::guard::{ABORTED, REASON, SERVER};
 use super::journal::Journal;
 use super::{collect, model, worth};
+use crate::analyze::stats;
 use crate::archive::convert::{Converted, convert};
 use crate::archive::write::{self, Identity};
 use crate::archive::{ArchiveError, RunDirectory, eval_samples, files, moments};
@@ -101,6 +102,8 @@ pub(super) fn write_results(
     output.moments.extend(worth::moments(&output.samples));
     moments::replace(run, manifest, &output.moments)?;
     worth::judge(run, manifest, &mut output);
+    // What is larger than any number is unknown.
+    output.rows.retain(|row| row.value.is_finite());
     manifest.summary = summary(&output.rows);
     let identity = Identity::of(manifest, run.name().to_owned());
     let refuse = |error: io::Error| ArchiveError(format!("{}: {error}", run.path().display()));
@@ -238,7 +241,8 @@ fn read_imported(run: &RunDirectory, manifest: &mut Manifest) -> Output {
     }
 }
 
-fn take_results(manifest: &mut Manifest, parsed: Parsed) -> Output {
+fn take_results(manifest: &mut Manifest, mut parsed: Parsed) -> Output {
+    parsed.leave_out_impossible();
     let is_empty = parsed.rows.is_empty() && parsed.scores.is_empty();
     manifest.results = if is_empty { Results::None } else { Results::Parsed };
     manifest.tool.version = parsed.version;
@@ -339,15 +343,15 @@ fn summarize((task, case, metric): (&str, &str, &str), rows: &[&Row]) -> Option<
     let told = |end: &str| {
         rows.iter().find(|row| row.metric.ends_with(end) && row.metric != metric).map(|r| r.value)
     };
-    let count = values.len() as f64;
     let (mean, standard_deviation, repetitions) = if values.is_empty() {
         let single = rows.iter().find(|row| row.metric == metric).map(|row| row.value);
         (told("_mean").or(single)?, told("_standard_deviation"), None)
     } else {
-        let mean = values.iter().sum::<f64>() / count;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let deviation = (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt());
-        (mean, deviation, u32::try_from(values.len()).ok())
+        (
+            stats::mean(&values)?,
+            stats::standard_deviation(&values),
+            u32::try_from(values.len()).ok(),
+        )
     };
     Some(Summary {
         task: task.to_owned(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{close, collect};
 use crate::archive::filter::Listed;
-use crate::archive::{Archive, ArchiveError, RunDirectory};
+use crate::archive::{Archive, ArchiveError, RunDirectory, salvage};
 use crate::run::manifest::{Manifest, Origin, State};
 use crate::run::{JOURNAL, MANIFEST};
 
@@ -49,14 +49,21 @@ pub fn recover(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
     Ok(manifest)
 }
 
-/// Reads what the tool printed once more: with a newer halo it may be understood.
+/// Reads what the tool printed once more: with a newer halo it may be understood. What a damaged
+/// manifest lacks is taken from there again, as far as it can be.
 ///
 /// # Errors
 ///
 /// Where the run is unfinished, or a file could not be written.
 pub fn reparse(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
     let _lock = run.lock()?;
-    let mut manifest = run.manifest()?;
+    let (mut manifest, lost) = match run.manifest() {
+        Ok(manifest) => (manifest, Vec::new()),
+        Err(error) => salvage::salvage(run).map_err(|_| error)?,
+    };
+    for name in lost {
+        manifest.add_problem(format!("the manifest was damaged: what it said of {name} is lost"));
+    }
     run.tidy().map_err(|error| ArchiveError::at(run.path(), error))?;
     if run.has(JOURNAL) {
         let name = run.name();

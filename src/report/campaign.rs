@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::terminal::{align_right, mean_and_deviation, plain_table, trimmed};
 use super::{evals, screen};
+use crate::analyze::stats;
 use crate::analyze::verdict::UNKNOWN;
 use crate::campaign::status::{CellStatus, Outcome};
 use crate::quantity::number;
@@ -202,7 +203,7 @@ fn consumed(case: &str, figures: &[Measured<'_>]) -> [String; 3] {
             of_run(&parts.collect::<Vec<_>>())
         });
         let values: Vec<f64> = values.collect::<Option<_>>()?;
-        Some(values.iter().sum::<f64>() / values.len() as f64)
+        stats::mean(&values)
     };
     let joules = |parts: &[&Energy]| {
         let joules: Vec<f64> = parts.iter().map(|part| part.joules).collect::<Option<_>>()?;
@@ -230,10 +231,9 @@ fn pooled(figures: &[Measured<'_>]) -> [String; 3] {
     if let [Measured { figure, .. }] = figures {
         return text(figure.mean, figure.standard_deviation, figure.repetitions);
     }
-    let count = figures.len() as f64;
-    let mean = figures.iter().map(|one| one.figure.mean).sum::<f64>() / count;
-    let squares: f64 = figures.iter().map(|one| (one.figure.mean - mean).powi(2)).sum();
-    text(mean, Some((squares / (count - 1.0)).sqrt()), u32::try_from(figures.len()).ok())
+    let means: Vec<f64> = figures.iter().map(|one| one.figure.mean).collect();
+    let Some(mean) = stats::mean(&means) else { return Default::default() };
+    text(mean, stats::standard_deviation(&means), u32::try_from(means.len()).ok())
 }
 
 /// A campaign as JSON: what was planned, and how far each cell got.

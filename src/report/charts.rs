@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::record::Span;
 use crate::analyze::phase::Work;
+use crate::analyze::stats;
 use crate::analyze::telemetry::{Point, Series, Telemetry, Unreadable};
 use crate::metric::Def;
 use crate::source::SOURCES;
@@ -163,17 +164,16 @@ pub(super) fn of_phases(runs: &[&[Span]]) -> Option<Chart> {
             let of_work = phases.iter().filter(|phase| phase.work == work);
             let levels: Vec<(&Span, f64)> =
                 of_work.filter_map(|phase| Some((phase, phase.tokens_per_second?))).collect();
-            let speeds = levels.iter().map(|(_, speed)| *speed);
-            let (Some(least), Some(most)) =
-                (speeds.clone().reduce(f64::min), speeds.clone().reduce(f64::max))
-            else {
+            let speeds: Vec<f64> = levels.iter().map(|(_, speed)| *speed).collect();
+            let all = || speeds.iter().copied();
+            let (Some(least), Some(most)) = (all().reduce(f64::min), all().reduce(f64::max)) else {
                 continue;
             };
             lines.push(Line {
                 run,
                 name: work.to_owned(),
                 is_limit: false,
-                range: [least, speeds.sum::<f64>() / levels.len() as f64, most],
+                range: [least, stats::mean(&speeds).unwrap_or(least), most],
                 stretches: levels
                     .iter()
                     .map(|(phase, speed)| vec![(phase.from, *speed), (phase.to, *speed)])
@@ -205,17 +205,18 @@ fn line(
             let time = (pair[1].at - pair[0].at) as f64 / 1e9;
             (seconds(&pair[1]), (pair[1].value - pair[0].value) / time / plan.divisor)
         });
-        rates.collect()
+        // Two samples at one time tell no rate.
+        rates.filter(|(_, rate)| rate.is_finite()).collect()
     } else {
         series.points.iter().map(|p| (seconds(p), p.value / plan.divisor)).collect()
     };
-    let values = points.iter().map(|(_, value)| *value);
-    let least = values.clone().reduce(f64::min)?;
-    let greatest = values.clone().reduce(f64::max)?;
+    let values: Vec<f64> = points.iter().map(|(_, value)| *value).collect();
+    let least = values.iter().copied().reduce(f64::min)?;
+    let greatest = values.iter().copied().reduce(f64::max)?;
     if plan.omits_idle && greatest <= 0.0 {
         return None;
     }
-    let mean = values.sum::<f64>() / points.len() as f64;
+    let mean = stats::mean(&values)?;
     let longest_gap = GAP.max(GAP_INTERVALS * recording.interval);
     Some(Line {
         run,

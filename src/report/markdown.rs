@@ -9,6 +9,7 @@ use super::record::{Recorded, Report};
 use super::terminal::{ENERGY, FIGURES, absent_energy, energy_row, figure_row};
 use crate::analyze::compare::Comparison;
 use crate::quantity::number;
+use crate::visible;
 
 /// The whole text.
 pub fn markdown(report: &Report) -> String {
@@ -47,12 +48,42 @@ fn of_pareto(text: &mut String, pareto: &Pareto) {
     table(text, &["run", "model", &pareto.metric, &cost, "on the frontier"], rows);
 }
 
-/// A text that begins no column and no line of its own.
+/// A text that stays a text: it begins no column, line, list or heading of its own, and is no link, no
+/// picture, no HTML, no code and no formula. An underscore within a word is one.
 pub(super) fn cell(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ").replace('<', "&lt;")
+    let text = text.replace(['\n', '\r', '\t'], " ");
+    let text = visible::line(&text);
+    let mut escaped = String::with_capacity(text.len());
+    let mut last = None;
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        let is_in_word = |neighbour: Option<char>| neighbour.is_some_and(char::is_alphanumeric);
+        let begins = last.is_none();
+        match character {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            '_' if is_in_word(last) && is_in_word(rest.peek().copied()) => escaped.push('_'),
+            // GitHub makes links of addresses.
+            ':' if rest.peek() == Some(&'/') => escaped.push_str("\\:"),
+            '.' if escaped.to_lowercase().ends_with("www") => escaped.push_str("\\."),
+            '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '~' | '$' => {
+                escaped.push('\\');
+                escaped.push(character);
+            }
+            '#' | '+' | '-' | '=' if begins => {
+                escaped.push('\\');
+                escaped.push(character);
+            }
+            other => escaped.push(other),
+        }
+        last = Some(character);
+    }
+    escaped
 }
 
 pub(super) fn table(text: &mut String, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+    let head: Vec<String> = head.iter().map(|name| cell(name)).collect();
     let _ = writeln!(text, "| {} |", head.join(" | "));
     let _ = writeln!(text, "|{}", "---|".repeat(head.len()));
     for row in rows {
@@ -66,7 +97,7 @@ fn of_run(text: &mut String, run: &Recorded, index: Option<usize>) {
     let manifest = &run.manifest;
     let letter = index.map_or_else(String::new, |index| format!("{} ", compare::letter(index)));
     let label = manifest.verdict.as_ref().map_or("unknown", |verdict| &verdict.label);
-    let _ = writeln!(text, "## {letter}{}\n\nVerdict: **{label}**\n", cell(&run.run));
+    let _ = writeln!(text, "## {letter}{}\n\nVerdict: **{}**\n", cell(&run.run), cell(label));
     if let Some(verdict) = &manifest.verdict {
         for missing in &verdict.missing {
             let _ = writeln!(text, "- not known: {}", cell(missing));
@@ -78,7 +109,9 @@ fn of_run(text: &mut String, run: &Recorded, index: Option<usize>) {
             text.push('\n');
         }
     }
-    let _ = writeln!(text, "    {}\n", manifest.command.asked.join(" ").replace('\n', " "));
+    // An indented block is shown as it is, as long as it is one line.
+    let command = manifest.command.asked.join(" ");
+    let _ = writeln!(text, "    {}\n", visible::line(&command.replace(['\n', '\r'], " ")));
     if !manifest.scores.is_empty() {
         let rows = manifest.scores.iter().map(|score| score_row(manifest, score));
         table(text, &SCORES, rows);
@@ -146,5 +179,27 @@ fn of_comparison(text: &mut String, comparison: &Comparison) {
             std::iter::once(change.name.clone()).chain(values).collect()
         });
         table(text, &head, rows);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cell;
+
+    #[test]
+    fn texts_stay_texts() {
+        for (given, expected) in [
+            ("tokens_per_second pass@1 -x a.b", "tokens_per_second pass@1 -x a.b"),
+            ("![x](http://h/y) <b>&amp;", "!\\[x\\](http\\://h/y) &lt;b&gt;&amp;amp;"),
+            (
+                "a|b\\|c `d` *e* _f_ ~~g~~ $h$",
+                "a\\|b\\\\\\|c \\`d\\` \\*e\\* \\_f\\_ \\~\\~g\\~\\~ \\$h\\$",
+            ),
+            ("one\r\n# two\u{1b}[0m www.h.de", "one  # two\\\\u{1b}\\[0m www\\.h.de"),
+            ("# head", "\\# head"),
+            ("- item", "\\- item"),
+        ] {
+            assert_eq!(cell(given), expected, "{given}");
+        }
     }
 }

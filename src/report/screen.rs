@@ -6,8 +6,10 @@ use std::fmt::Write;
 use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
 
-use comfy_table::{ColumnConstraint, ContentArrangement, Table};
+use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table};
 use rustix::termios::tcgetwinsize;
+
+use crate::visible;
 
 /// Columns of a terminal that does not say how many it has.
 const USUAL: u16 = 80;
@@ -47,17 +49,34 @@ pub fn fit_to_terminal() {
 /// A table as text, in the width that there is. The columns that may be left out are named, the
 /// first to go first.
 pub(super) fn table(table: &Table, optional: &[&str]) -> String {
+    let table = on_one_line(table.clone());
     match WIDTH.get() {
-        Some(width) => Fitting::of(table.clone(), *width).fit(optional),
-        None => lines(table),
+        Some(width) => Fitting::of(table, *width).fit(optional),
+        None => lines(&table),
     }
+}
+
+/// A table in which no text of others begins a line or does anything else to the terminal.
+fn on_one_line(mut table: Table) -> Table {
+    let visible = |row: &Row| -> Vec<String> {
+        let cells = row.cell_iter().map(comfy_table::Cell::content);
+        cells.map(|text| visible::line(&text).into_owned()).collect()
+    };
+    if let Some(header) = table.header().map(visible) {
+        table.set_header(header);
+    }
+    for row in table.row_iter_mut() {
+        *row = visible(row).into();
+    }
+    table
 }
 
 /// Lines of text, each broken where it is too wide; what follows is set in by so many spaces.
 pub(super) fn wrapped(text: &str, indent: usize) -> String {
+    let text = visible::text(text);
     match WIDTH.get() {
         Some(width) => text.lines().map(|line| wrap(line, (*width).into(), indent)).collect(),
-        None => text.to_owned(),
+        None => text.into_owned(),
     }
 }
 

@@ -12,17 +12,24 @@ use super::charts::Chart;
 use super::{evals, screen, sparkline};
 use crate::analyze::consumption::TASK;
 use crate::archive::filter::Listed;
+use crate::archive::salvage::Unreadable;
 use crate::quantity::{self, number};
 use crate::run::brief::Named;
 use crate::run::manifest::{Energy, Model, Sampling, Summary, Tags, Verdict};
 use crate::run::model::has_ending;
 use crate::run::{Brief, Environment, Manifest};
+use crate::visible;
 
 /// The columns of a list.
 const COLUMNS: [&str; 7] = ["run", "time", "state", "verdict", "model", "result", "tags"];
 
-/// A list of runs.
-pub fn list(runs: &[Listed]) -> String {
+/// A list of runs; what cannot be read is a line of its own below it, with its reason.
+pub fn list(runs: &[Listed], unreadable: &[Unreadable]) -> String {
+    let lines: String = unreadable.iter().map(|run| format!("{run}\n")).collect();
+    let lines = screen::wrapped(&lines, 2);
+    if runs.is_empty() {
+        return lines;
+    }
     let mut table = plain_table(&COLUMNS);
     for Listed { run: name, brief: run, .. } in runs {
         let models: Vec<String> = run.models.iter().map(Named::title).collect();
@@ -37,7 +44,7 @@ pub fn list(runs: &[Listed]) -> String {
         ]);
     }
     // The name of a run tells the time and most of the model.
-    screen::table(&table, &["time", "tags", "model", "state"])
+    screen::table(&table, &["time", "tags", "model", "state"]) + &lines
 }
 
 /// The scores of a run on one line, else its speeds.
@@ -68,7 +75,9 @@ fn model_names(model: &Model) -> String {
 pub fn show(listed: &Listed, manifest: &Manifest, directory: &str, charts: &[Chart]) -> String {
     let (run, mut text) = (&listed.brief, String::new());
     let mut line = |name: &str, value: &str| {
-        if !value.is_empty() {
+        // What somebody wrote on several lines stays beside its name.
+        for (number, value) in visible::text(value).lines().enumerate() {
+            let name = if number == 0 { name } else { "" };
             let _ = writeln!(text, "{name:<12}{value}");
         }
     };
@@ -258,14 +267,14 @@ fn energy(parts: &[Energy]) -> String {
     align_right(&mut table, &[1, 2, 3, 4, 5, 6, 7, 8]);
     let mut text = trimmed(&table);
     for line in absent_energy(parts) {
-        text += &line;
+        text += &visible::line(&line);
         text += "\n";
     }
     let sources: BTreeSet<&str> = parts.iter().map(|part| part.source.as_str()).collect();
     // One APU's socket is what everybody expects; a card beside it, or what is missing, is not.
     let is_plain = |source: &&str| !source.contains(" and ") && !source.contains(';');
     for source in sources.into_iter().filter(|source| !is_plain(source)) {
-        let _ = writeln!(text, "energy from {source}");
+        let _ = writeln!(text, "energy from {}", visible::line(source));
     }
     text
 }

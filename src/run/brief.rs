@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{Kind, Manifest, Results, State, Summary, Tags, Tool, Verdict};
-use super::{Cell, Score, model};
+use super::{Cell, Score, finite, model};
 
 /// What a run is, in short.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,10 +42,15 @@ pub struct Brief {
     #[serde(default)]
     pub backend: Option<String>,
     /// The figures.
-    #[serde(default)]
+    #[serde(default, serialize_with = "finite::write_list", deserialize_with = "finite::list")]
     pub summary: Vec<Summary>,
     /// What an eval scored.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "finite::is_empty",
+        serialize_with = "finite::write_list",
+        deserialize_with = "finite::list"
+    )]
     pub scores: Vec<Score>,
     /// What they are worth.
     #[serde(default)]

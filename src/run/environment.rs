@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::finite;
 use super::share::{Share, is_known_program};
 use crate::redact::{Kind, Redactor};
 use crate::source::tuning::command_line;
@@ -48,7 +49,7 @@ pub struct Environment {
     #[serde(default)]
     pub facts: BTreeMap<String, String>,
     /// Numbers by series, as `halo_power_limit_watts{limit="stapm"}`; the unit is the family's.
-    #[serde(default)]
+    #[serde(default, serialize_with = "finite::write_map", deserialize_with = "finite::map")]
     pub values: BTreeMap<String, f64>,
 }
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::finite::{self, Whole};
 use super::share::share;
 
 /// A score of a task: a figure of the manifest.
@@ -13,6 +14,7 @@ pub struct Score {
     /// What the tool calls it, as `pass@1` or `accuracy`.
     pub metric: String,
     /// The value that the tool gave, or that follows from what it says of each sample.
+    #[serde(deserialize_with = "finite::number")]
     pub value: f64,
     /// The samples that it is over; absent where the tool does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -21,17 +23,17 @@ pub struct Score {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub solved: Option<u64>,
     /// The standard error that the tool gave.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "finite::is_unknown")]
     pub standard_error: Option<f64>,
     /// The lower end of the 95 % interval: Wilson's, where samples are solved or not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "finite::is_unknown")]
     pub low: Option<f64>,
     /// Its upper end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "finite::is_unknown")]
     pub high: Option<f64>,
     /// Joules for a solved sample, those that failed included; absent where none was solved, or
     /// energy is unknown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "finite::is_unknown")]
     pub joules_per_solved: Option<f64>,
     /// Whether samples are missing that should have been answered: the others say nothing of them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -62,6 +64,12 @@ impl Score {
             is_partial: false,
             chance: None,
         }
+    }
+}
+
+impl Whole for Score {
+    fn is_whole(&self) -> bool {
+        self.value.is_finite()
     }
 }
 

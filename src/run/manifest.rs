@@ -6,6 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::finite::{self, Whole};
 use super::share::{self, Share, share};
 use super::{Cell, Completion, Environment, Score, Thresholds};
 use crate::redact::Redactor;
@@ -69,19 +70,29 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
     /// One value a case and metric: the mean over its repetitions.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "finite::is_empty",
+        serialize_with = "finite::write_list",
+        deserialize_with = "finite::list"
+    )]
     pub summary: Vec<Summary>,
     /// What each case was measured with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cases: Vec<Case>,
     /// What an eval scored.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "finite::is_empty",
+        serialize_with = "finite::write_list",
+        deserialize_with = "finite::list"
+    )]
     pub scores: Vec<Score>,
     /// How much of an eval was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion: Option<Completion>,
     /// How the machine was sampled.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "finite::known")]
     pub sampling: Option<Sampling>,
     /// What the figures are worth; absent where nobody judged them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,11 +101,21 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thresholds: Option<Thresholds>,
     /// What it took, the whole command first; empty where there are no samples.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "finite::is_empty",
+        serialize_with = "finite::write_list",
+        deserialize_with = "finite::list"
+    )]
     pub energy: Vec<Energy>,
     /// What other processes took of the processor while the command ran, the busiest first; absent where
     /// nobody looked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "finite::write_known_list",
+        deserialize_with = "finite::known_list"
+    )]
     pub processes: Option<Vec<ProcessUse>>,
     /// What was done to it so that it can be given to others; absent where it is the run itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -362,9 +383,10 @@ pub struct Summary {
     /// The unit of the value, as `1/s`; empty for a number without one.
     pub unit: String,
     /// The mean over the repetitions.
+    #[serde(deserialize_with = "finite::number")]
     pub mean: f64,
     /// The sample standard deviation, where there are two repetitions or more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "finite::is_unknown")]
     pub standard_deviation: Option<f64>,
     /// How many repetitions there were, where the tool tells them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -372,6 +394,12 @@ pub struct Summary {
 }
 
 share!(Summary { keep mean, standard_deviation, repetitions; clean task, case, metric, unit; });
+
+impl Whole for Summary {
+    fn is_whole(&self) -> bool {
+        self.mean.is_finite()
+    }
+}
 
 /// What one case was measured with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -390,6 +418,7 @@ share!(Case { clean task, case, parameters; });
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sampling {
     /// The interval that was asked for.
+    #[serde(deserialize_with = "finite::number")]
     pub interval_seconds: f64,
     /// The sources that were read.
     pub sources: Vec<String>,
@@ -398,11 +427,22 @@ pub struct Sampling {
     /// Samples that were due and left out, because the one before took too long.
     pub skipped: u64,
     /// The mean time from when a sample was due to when it began.
+    #[serde(deserialize_with = "finite::number")]
     pub mean_lateness_seconds: f64,
     /// The longest such time.
+    #[serde(deserialize_with = "finite::number")]
     pub max_lateness_seconds: f64,
     /// The mean time that a sample took.
+    #[serde(deserialize_with = "finite::number")]
     pub mean_cost_seconds: f64,
+}
+
+impl Whole for Sampling {
+    fn is_whole(&self) -> bool {
+        let lateness = [self.mean_lateness_seconds, self.max_lateness_seconds];
+        let rest = [self.interval_seconds, self.mean_cost_seconds];
+        lateness.into_iter().chain(rest).all(f64::is_finite)
+    }
 }
 
 /// What the figures of a run are worth.
@@ -428,7 +468,12 @@ pub struct Flag {
     /// The figures, in a sentence.
     pub evidence: String,
     /// The figures that a comparison asks for, as `spl` with the share of time from 0 to 1.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        serialize_with = "finite::write_map",
+        deserialize_with = "finite::map"
+    )]
     pub figures: BTreeMap<String, f64>,
 }
 
@@ -448,35 +493,37 @@ pub struct Energy {
     /// Where the figures come from, as `socket average of gpu_metrics`.
     pub source: String,
     /// How long it took, all repetitions together.
+    #[serde(deserialize_with = "finite::number")]
     pub seconds: f64,
     /// The part of that time from 0 to 1 for which there are samples.
+    #[serde(deserialize_with = "finite::number")]
     pub coverage: f64,
     /// Why there is no figure, where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent: Option<String>,
     /// Joules in the time that is covered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "finite::is_unknown")]
     pub joules: Option<f64>,
     /// Watts, mean over the time that is covered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "finite::is_unknown")]
     pub mean_watts: Option<f64>,
     /// The highest reading in watts; a counter of energy has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "finite::is_unknown")]
     pub peak_watts: Option<f64>,
     /// Watts before the command was started, where the machine was idle for long enough.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "finite::is_unknown")]
     pub idle_watts: Option<f64>,
     /// Tokens that were processed or generated, all repetitions together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
     /// Joules for one of them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "finite::is_unknown")]
     pub joules_per_token: Option<f64>,
     /// The same without what the machine takes when it is idle.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "finite::is_unknown")]
     pub joules_per_token_above_idle: Option<f64>,
     /// Tokens per second for one watt, which is tokens per joule.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "finite::is_unknown")]
     pub tokens_per_second_per_watt: Option<f64>,
 }
 
@@ -486,6 +533,12 @@ share!(Energy {
     clean task, case, source, absent;
 });
 
+impl Whole for Energy {
+    fn is_whole(&self) -> bool {
+        self.seconds.is_finite() && self.coverage.is_finite()
+    }
+}
+
 /// What a process took while a command ran that it does not belong to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessUse {
@@ -494,9 +547,16 @@ pub struct ProcessUse {
     /// Its name, as the kernel has it: 15 bytes at most.
     pub name: String,
     /// Processor cores that it kept busy, the mean over the time: 0.5 is half of one.
+    #[serde(deserialize_with = "finite::number")]
     pub cores: f64,
     /// Resident memory at the end, in bytes.
     pub bytes: u64,
+}
+
+impl Whole for ProcessUse {
+    fn is_whole(&self) -> bool {
+        self.cores.is_finite()
+    }
 }
 
 impl Share for ProcessUse {

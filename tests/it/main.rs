@@ -23,6 +23,7 @@ mod documents;
 mod evals;
 mod fitness;
 mod gpu_metrics;
+mod hostile;
 mod hosts;
 mod http;
 #[cfg(feature = "record")]

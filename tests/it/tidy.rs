@@ -136,6 +136,27 @@ fn layers_know_only_what_is_below_them() {
     }
 }
 
+/// Text goes to the terminal through one place, which makes it visible. A recorded command has the
+/// terminal for itself.
+#[test]
+fn only_one_place_prints() {
+    let is_allowed = |file: &str| {
+        file == "src/say.rs" || file == "src/log.rs" || file.starts_with("src/process/")
+    };
+    for (file, text) in files("src", "rs").iter().filter(|(file, _)| !is_allowed(file)) {
+        // Whether it is a terminal, and how wide that is, may be asked anywhere.
+        let asks = |rest: &str| rest.starts_with(".is_terminal()") || rest.starts_with(")");
+        for line in code(text) {
+            for stream in ["stdout()", "stderr()"] {
+                let prints = line.match_indices(stream).any(|(at, _)| {
+                    !line[..at].ends_with("use_") && !asks(&line[at + stream.len()..])
+                });
+                assert!(!prints, "{file} prints beside src/say.rs: {line}");
+            }
+        }
+    }
+}
+
 #[test]
 fn every_module_says_what_it_is_for_and_is_one_room() {
     for (file, text) in files("src", "rs").into_iter().chain(files("tests", "rs")) {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::models::{self, Names};
 use super::scores;
+use crate::analyze::stats;
 use crate::run::manifest::{Case, Manifest};
 use crate::run::{BenchmarkCell, Cell, EvalSample, Row};
 
@@ -62,7 +63,7 @@ pub(super) struct Measured {
 
 impl Measured {
     pub(super) fn mean(&self) -> f64 {
-        self.values.iter().sum::<f64>() / self.values.len() as f64
+        stats::mean(&self.values).unwrap_or(f64::NAN)
     }
 }
 

@@ -22,11 +22,15 @@ pub(super) fn between(first: &[f64], second: &[f64], pairs: Option<&Pairs>) -> O
         Some(pairs) => (&pairs.first[..], &pairs.second[..], Pairing::Paired),
         None => (first, second, Pairing::Unpaired),
     };
-    let ratio = ratio(first, second, pairing, CONFIDENCE)?;
+    // Of the largest number to the smallest there is no ratio.
+    let ratio =
+        ratio(first, second, pairing, CONFIDENCE).filter(|ratio| ratio.estimate.is_finite())?;
     let certainty = ratio.certainty;
     Some(Difference {
         relative: ratio.estimate - 1.0,
-        interval: certainty.map(|found| (found.interval.0 - 1.0, found.interval.1 - 1.0)),
+        interval: certainty
+            .map(|found| (found.interval.0 - 1.0, found.interval.1 - 1.0))
+            .filter(|(low, high)| low.is_finite() && high.is_finite()),
         p: certainty.map(|found| found.p),
         adjusted_p: None,
         is_paired: pairs.is_some(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Run;
 use super::cells::Measured;
+use crate::analyze::stats;
 use crate::run::Cell;
 
 /// The tag that says in which round a run was made.
@@ -21,7 +22,7 @@ pub(super) fn of(first: &[(&Run, &Measured)], second: &[(&Run, &Measured)]) -> O
     let (first, second) = (rounds(first)?, rounds(second)?);
     let both: Vec<(f64, f64)> = first
         .iter()
-        .filter_map(|(round, one)| Some((mean(one), mean(second.get(round)?))))
+        .filter_map(|(round, one)| Some((stats::mean(one)?, stats::mean(second.get(round)?)?)))
         .collect();
     let (first, second): (Vec<f64>, Vec<f64>) = both.into_iter().unzip();
     (first.len() > 1).then_some(Pairs { first, second })
@@ -37,8 +38,4 @@ fn rounds<'a>(side: &[(&'a Run, &Measured)]) -> Option<BTreeMap<(&'a str, u32), 
         rounds.entry(key).or_default().push(one.mean());
     }
     Some(rounds)
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use halo::archive::{Archive, select};
+use halo::archive::Archive;
 use halo::bundle;
 use halo::outgoing::What;
 
@@ -18,7 +18,7 @@ pub(super) fn bundle(
     is_trial: bool,
     is_forced: bool,
 ) -> anyhow::Result<ExitCode> {
-    let run = select::run(archive, run)?;
+    let run = super::readable(archive, run)?;
     let file = output.unwrap_or_else(|| format!("{}{}", run.name(), bundle::ENDING).into());
     if !is_trial {
         super::ensure_writable(&file, is_forced)?;

@@ -23,7 +23,7 @@ use halo::report::backends::ListedBackend;
 use halo::report::models::ListedModel;
 use halo::run::Campaign;
 
-use super::{USAGE, print, refuse, tell};
+use super::{USAGE, print, print_json, refuse, tell};
 
 /// Plans a campaign and runs it.
 pub(super) fn begin(new: &New) -> ExitCode {
@@ -118,9 +118,7 @@ pub(super) fn show(
     let cells = status(campaign, &runs);
     match output {
         Output::Text => print(&report::campaign::summary(campaign, &cells)),
-        Output::Json => print(
-            &(serde_json::to_string_pretty(&report::campaign::json(campaign, &cells))? + "\n"),
-        ),
+        Output::Json => print_json(&report::campaign::json(campaign, &cells)),
     }
 }
 
@@ -150,7 +148,7 @@ pub(super) fn models(asked: &ShownModels, output: Output) -> anyhow::Result<Exit
     }
     match output {
         Output::Text => print(&report::models::models(&listed, &memory)),
-        Output::Json => print(&(serde_json::to_string_pretty(&listed)? + "\n")),
+        Output::Json => print_json(&listed),
     }
 }
 
@@ -164,7 +162,7 @@ pub(super) fn backends(own: Option<&Path>, output: Output) -> anyhow::Result<Exi
         found.into_iter().map(|(backend, found)| ListedBackend::new(backend, found)).collect();
     match output {
         Output::Text => print(&report::backends::backends(&listed)),
-        Output::Json => print(&(serde_json::to_string_pretty(&listed)? + "\n")),
+        Output::Json => print_json(&listed),
     }
 }
 

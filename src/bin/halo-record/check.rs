@@ -9,7 +9,7 @@ use halo::fitness::{State, Unfit, machine::Look};
 use halo::record::model;
 use halo::report::fitness;
 
-use super::{USAGE, print, refuse};
+use super::{USAGE, print, print_json, refuse};
 
 /// Looks at the machine and says what is so. Exit code 1 where something is bad.
 pub(super) fn check(asked: &Checked, output: Output) -> anyhow::Result<ExitCode> {
@@ -41,7 +41,7 @@ pub(super) fn check(asked: &Checked, output: Output) -> anyhow::Result<ExitCode>
     let findings = checks::examine(&machine, &wanted);
     match output {
         Output::Text => print(&fitness::findings(&findings))?,
-        Output::Json => print(&(serde_json::to_string_pretty(&findings)? + "\n"))?,
+        Output::Json => print_json(&findings)?,
     };
     let is_bad = findings.iter().any(|finding| finding.state == State::Bad);
     Ok(if is_bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })

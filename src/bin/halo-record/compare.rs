@@ -4,7 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use halo::analyze::compare::gate::{self, Condition, Outcome};
-use halo::analyze::compare::{self, Comparison, Named};
+use halo::analyze::compare::{self, Comparison, Named, Run};
+use halo::archive::salvage::Unreadable;
 use halo::archive::{Archive, RunDirectory, select};
 use halo::campaign::display::Display;
 use halo::cli::record::{Compared, Interleaved, Output, refuse_unknown};
@@ -12,6 +13,7 @@ use halo::interleave;
 use halo::process::foreground;
 use halo::record::{FAULT, RecordError};
 use halo::report;
+use halo::visible;
 
 use super::{USAGE, print, refuse, tell};
 
@@ -30,7 +32,7 @@ pub(super) fn compare(archive: &Archive, asked: &Compared, output: Output) -> Ex
     }
     let mut named = Vec::new();
     for (name, runs) in sides {
-        match select::read(&runs) {
+        match readable(&runs) {
             Ok(runs) => named.push(Named { name: name.clone(), runs }),
             Err(error) => return refuse(&error, FAULT),
         }
@@ -40,6 +42,24 @@ pub(super) fn compare(archive: &Archive, asked: &Compared, output: Output) -> Ex
         Err(error) => return refuse(&error, USAGE),
     };
     show(comparison, &asked.conditions, output)
+}
+
+/// Those of a side's runs that can be read, and says which cannot.
+///
+/// # Errors
+///
+/// Where none of them can be read.
+pub(super) fn readable(runs: &[RunDirectory]) -> Result<Vec<Run>, Unreadable> {
+    let (found, mut unreadable) = select::read(runs);
+    if found.is_empty()
+        && let Some(last) = unreadable.pop()
+    {
+        return Err(last);
+    }
+    for run in unreadable {
+        tell(&format!("{run}; it is left out"));
+    }
+    Ok(found)
 }
 
 /// Runs two commands in turn and compares them.
@@ -80,7 +100,7 @@ fn show(mut comparison: Comparison, conditions: &[Condition], output: Output) ->
     let text = match output {
         Output::Json => {
             let value = serde_json::json!({ "comparison": comparison, "findings": findings });
-            format!("{value:#}\n")
+            visible::json(&format!("{value:#}\n")).into_owned()
         }
         Output::Text if findings.is_empty() => report::compare::text(comparison),
         Output::Text => report::compare::text(comparison) + &report::compare::findings(&findings),

@@ -11,7 +11,7 @@ use halo::run::change::Decision;
 use halo::run::manifest::SCHEMA_VERSION;
 use jiff::{Timestamp, ZonedDateTime};
 
-use super::{print, tell};
+use super::{print, print_json, tell};
 
 /// Does what the user asks of the log.
 pub(super) fn act(archive: &Archive, asked: Logged) -> anyhow::Result<ExitCode> {
@@ -58,7 +58,7 @@ pub(super) fn act(archive: &Archive, asked: Logged) -> anyhow::Result<ExitCode> 
         Logged::List(output) => {
             let changes = read(archive)?;
             match output {
-                Output::Json => print(&(serde_json::to_string_pretty(&changes)? + "\n")),
+                Output::Json => print_json(&changes),
                 Output::Text => print(&report::log::list(&changes)),
             }
         }
@@ -107,8 +107,8 @@ fn resolved(
 fn compared(archive: &Archive, sides: &[String; 2]) -> Result<Comparison, String> {
     let mut named = Vec::new();
     for side in sides {
-        let runs = select::runs(archive, side).and_then(|runs| select::read(&runs));
-        let runs = runs.map_err(|error| error.to_string())?;
+        let runs = select::runs(archive, side).map_err(|error| error.to_string())?;
+        let runs = super::compare::readable(&runs).map_err(|error| error.to_string())?;
         named.push(Named { name: side.clone(), runs });
     }
     compare::compare(named, None)

@@ -1,6 +1,6 @@
 //! Records benchmarks with what the machine did meanwhile, and keeps them.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use halo::archive::campaign as file;
 use halo::archive::export::{self, Export, ExportError};
 use halo::archive::filter::{self, Filter, Listed};
 use halo::archive::select::{self, Kind};
-use halo::archive::{Archive, ArchiveError, RunDirectory, edit, files};
+use halo::archive::{Archive, ArchiveError, RunDirectory, edit, files, salvage};
 use halo::cli::record::{self as cli, Action, Asked, Output};
 use halo::import;
 use halo::outgoing::Copied;
@@ -19,6 +19,7 @@ use halo::redact::keys;
 use halo::report::record::gather;
 use halo::report::{screen, terminal};
 use halo::run::manifest::Tags;
+use halo::say;
 use serde_json::json;
 
 mod bundle;
@@ -64,8 +65,7 @@ fn refuse(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
 }
 
 fn tell(message: &str) {
-    // Nobody is left to hear that standard error is closed.
-    let _ = writeln!(io::stderr(), "halo-record: {message}");
+    say::tell("halo-record", message);
 }
 
 fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
@@ -86,9 +86,12 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn print(text: &str) -> anyhow::Result<ExitCode> {
-    let mut output = io::stdout().lock();
-    output.write_all(text.as_bytes())?;
-    output.flush()?;
+    say::print(text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<ExitCode> {
+    say::print_json(&(serde_json::to_string_pretty(value)? + "\n"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -141,12 +144,12 @@ fn act(archive: &Archive, action: Action) -> anyhow::Result<ExitCode> {
         },
         Action::Tag(run, tags, remove) => {
             tell_hidden(words(&tags));
-            edit::tag(&select::run(archive, &run)?, tags, &remove)?;
+            edit::tag(&readable(archive, &run)?, tags, &remove)?;
             Ok(ExitCode::SUCCESS)
         }
         Action::Note(run, text) => {
             tell_hidden(std::iter::once(text.as_str()));
-            edit::note(&select::run(archive, &run)?, text)?;
+            edit::note(&readable(archive, &run)?, text)?;
             Ok(ExitCode::SUCCESS)
         }
         Action::Remove(runs, consent) => remove::named(archive, &runs, consent),
@@ -157,20 +160,28 @@ fn act(archive: &Archive, action: Action) -> anyhow::Result<ExitCode> {
         Action::Log(asked) => log::act(archive, asked),
         Action::Report(asked) => report::report(archive, &asked),
         Action::Export { run, what, is_as_it_is } => {
-            export(&select::run(archive, &run)?, &what, is_as_it_is)
+            export(&readable(archive, &run)?, &what, is_as_it_is)
         }
         Action::Import(paths, tags) => import(archive, &paths, &tags),
         Action::Verify(runs) => verify(archive, &runs),
         Action::Recover(runs) => recover_runs(archive, &runs),
         Action::Reparse(runs) => {
+            let mut code = ExitCode::SUCCESS;
             for run in found(archive, &runs)? {
-                let manifest = recover::reparse(&run)?;
-                print(&format!("{}: results {}\n", run.name(), manifest.results))?;
-                if let Some(reason) = manifest.unparsed {
-                    tell(&reason);
+                match recover::reparse(&run) {
+                    Ok(manifest) => {
+                        print(&format!("{}: results {}\n", run.name(), manifest.results))?;
+                        if let Some(reason) = manifest.unparsed {
+                            tell(&reason);
+                        }
+                    }
+                    Err(error) => {
+                        tell(&error.to_string());
+                        code = ExitCode::FAILURE;
+                    }
                 }
             }
-            Ok(ExitCode::SUCCESS)
+            Ok(code)
         }
     }
 }
@@ -191,24 +202,34 @@ fn ensure_writable(file: &Path, is_forced: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The one run that a word names, where it can be read.
+fn readable(archive: &Archive, word: &str) -> anyhow::Result<RunDirectory> {
+    let run = select::run(archive, word)?;
+    salvage::manifest(&run)?;
+    Ok(run)
+}
+
 fn found(archive: &Archive, names: &[String]) -> Result<Vec<RunDirectory>, ArchiveError> {
     names.iter().map(|name| select::run(archive, name)).collect()
 }
 
 fn list(archive: &Archive, filter: &Filter, output: Output) -> anyhow::Result<ExitCode> {
-    let (runs, unreadable) = filter::list(archive, filter)?;
-    for error in unreadable {
-        tell(&error.to_string());
+    let (runs, mut unreadable) = filter::list(archive, filter)?;
+    // Whether a filter means them nobody knows, and programs expect runs alone.
+    if *filter != Filter::default() || output == Output::Json {
+        for run in std::mem::take(&mut unreadable) {
+            tell(&run.to_string());
+        }
     }
     match output {
         Output::Json => {
-            print(&(serde_json::to_string_pretty(&runs)? + "\n"))?;
+            print_json(&runs)?;
         }
-        Output::Text if runs.is_empty() => {
+        Output::Text if runs.is_empty() && unreadable.is_empty() => {
             tell(&format!("no such runs in {}", archive.directory().display()));
         }
         Output::Text => {
-            print(&terminal::list(&runs))?;
+            print(&terminal::list(&runs, &unreadable))?;
             let unfinished = runs.iter().filter(|run| run.unfinished).count();
             if unfinished > 0 {
                 tell(&format!("{unfinished} unfinished; `halo-record recover` finishes them"));
@@ -221,7 +242,7 @@ fn list(archive: &Archive, filter: &Filter, output: Output) -> anyhow::Result<Ex
 }
 
 fn show(run: &RunDirectory, output: Output) -> anyhow::Result<ExitCode> {
-    let manifest = run.manifest()?;
+    let manifest = salvage::manifest(run)?;
     let listed = Listed::read(run)?;
     let directory = run.path().display().to_string();
     match output {
@@ -238,7 +259,7 @@ fn show(run: &RunDirectory, output: Output) -> anyhow::Result<ExitCode> {
             value["directory"] = json!(directory);
             value["active"] = json!(listed.active);
             value["state"] = json!(listed.brief.state);
-            print(&(serde_json::to_string_pretty(&value)? + "\n"))
+            print_json(&value)
         }
     }
 }
@@ -247,7 +268,7 @@ fn export(run: &RunDirectory, what: &Export, is_as_it_is: bool) -> anyhow::Resul
     export::refuse_unfinished(run)?;
     let copied = if is_as_it_is { None } else { Some(Copied::of(run)?) };
     let run = copied.as_ref().map_or(run, Copied::run);
-    if let Some(remark) = export::export(run, what, &mut io::stdout().lock())? {
+    if let Some(remark) = export::export(run, what, &mut say::data())? {
         tell(&remark);
     }
     Ok(ExitCode::SUCCESS)
@@ -280,7 +301,14 @@ fn verify(archive: &Archive, names: &[String]) -> anyhow::Result<ExitCode> {
         names.iter().partition(|name| name.ends_with(halo::bundle::ENDING));
     let mut failures = 0;
     for file in &bundles {
-        failures += usize::from(!bundle::verify(Path::new(file))?);
+        match bundle::verify(Path::new(file)) {
+            Ok(is_whole) => failures += usize::from(!is_whole),
+            Err(error) if is_broken_pipe(&error) => return Err(error),
+            Err(error) => {
+                failures += 1;
+                tell(&format!("{error:#}"));
+            }
+        }
     }
     let runs = match (names.is_empty(), bundles.is_empty()) {
         (true, true) => archive.runs()?,
@@ -288,11 +316,11 @@ fn verify(archive: &Archive, names: &[String]) -> anyhow::Result<ExitCode> {
     };
     for run in &runs {
         let name = run.name();
-        let manifest = match run.manifest() {
+        let manifest = match salvage::manifest(run) {
             Ok(manifest) => manifest,
             Err(error) => {
                 failures += 1;
-                print(&format!("{name}: {error}\n"))?;
+                print(&format!("{error}\n"))?;
                 continue;
             }
         };

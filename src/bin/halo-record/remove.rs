@@ -1,11 +1,12 @@
 //! Removes runs, after it was shown what goes.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 use std::process::ExitCode;
 
 use halo::archive::Archive;
 use halo::archive::remove::{self, Removal};
 use halo::cli::record::Consent;
+use halo::say;
 
 use super::{USAGE, print, refuse};
 
@@ -70,7 +71,7 @@ fn names(removal: &Removal) -> Vec<String> {
 fn is_agreed(removal: &Removal) -> io::Result<bool> {
     let count = names(removal).len();
     let what = if count == 1 { "this".to_owned() } else { format!("these {count}") };
-    write!(io::stderr(), "Remove {what}? [y/N] ")?;
+    say::ask(&format!("Remove {what}? [y/N]"))?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))

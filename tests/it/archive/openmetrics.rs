@@ -10,6 +10,7 @@ use halo::root::Root;
 use halo::run::Row;
 use halo::run::journal::{By, Header, Line, Mark, Moment, NewSeries, Tick, VERSION};
 use halo::source::runs;
+use proptest::prelude::*;
 
 use super::Tables;
 use crate::record::{Archive, archive_values, manifest};
@@ -203,6 +204,38 @@ fn times_only_rise() {
     assert!(text.contains(" 1e300 100.000\n") && text.contains(" -0.0 101.000\n"), "{text}");
     // Nobody knows when it ended, so it is there at its start alone.
     assert!(text.contains("halo_run_active{run=\"20261124T035512.123Z-test\",job=\"j\",instance=\"i\"} 0.0 100.000\n"), "{text}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// An archive of somebody else may have any text in place of a label.
+    #[test]
+    fn labels_may_be_any_text(
+        device in prop_oneof![any::<String>(), "[\"\\\\\n\r\u{1b}\u{85}\u{2028}{}, =#]{0,9}"],
+        domain in any::<String>(),
+    ) {
+        let at = Moment { monotonic: 0, unix: 100_000_000_000 };
+        let header = Header { version: VERSION, run: "id".to_owned(), interval: 1, sources: Vec::new(), at };
+        let labels = vec![device.clone(), domain.clone()];
+        let lines = [
+            Line::Header(header),
+            Line::Series(NewSeries { first: 0, series: vec![("halo_power_watts".to_owned(), labels)] }),
+            Line::Tick(Tick { at, series: vec![0], values: vec![7.0], ..Tick::default() }),
+        ];
+        let tables = Tables::of(&lines, &[]);
+        tables.write_manifest(jiff::Timestamp::from_second(100).unwrap(), None);
+        let target = Target { job: "j".to_owned(), instance: "i".to_owned() };
+        let mut text = Vec::new();
+        write(&tables.run, &target, &mut text).unwrap();
+        let found = parse(std::str::from_utf8(&text).unwrap());
+        let labels = [("device", &device), ("domain", &domain)];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.clone()));
+        let target = [("job", "j"), ("instance", "i")];
+        let target = target.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let power = ("halo_power_watts".to_owned(), labels.into_iter().chain(target).collect());
+        prop_assert_eq!(&found[&power], &[(100_000, 7.0)]);
+    }
 }
 
 /// A long run is still found by who looks at its middle.
