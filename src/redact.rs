@@ -190,7 +190,8 @@ impl Redactor {
 
     /// What stands in the place of a whole text of a kind.
     pub fn stand_in(&mut self, kind: Kind, text: &str) -> String {
-        self.replaced.add(kind, text, kind.shown());
+        // What is shown of it has no key.
+        self.replaced.add(kind, &keys::hide(text), kind.shown());
         kind.shown().to_owned()
     }
 

@@ -22,6 +22,8 @@ pub enum Shared {
     Kept,
     /// What is left after cleaning: a user or a tool wrote it.
     Cleaned,
+    /// The same, of each text in a value of JSON.
+    CleanedJson,
     /// Whether it is a program that everybody knows.
     Program,
     /// Nothing: halo declares no such column.
@@ -36,7 +38,10 @@ const PROGRAM: &str = "comm";
 
 /// Columns of the tables of their own that a user or a tool fills.
 const WRITTEN: [&str; 9] =
-    ["attributes", "case", "error", "failing", "metric", "name", "sample", "task", "unit"];
+    ["by", "case", "error", "failing", "metric", "name", "sample", "task", "unit"];
+
+/// The one of them that has JSON.
+const ATTRIBUTES: &str = "attributes";
 
 /// What a stranger may see of the texts of a column.
 pub fn shared(column: &str) -> Shared {
@@ -46,9 +51,11 @@ pub fn shared(column: &str) -> Shared {
     });
     if column == PROGRAM {
         Shared::Program
+    } else if column == ATTRIBUTES {
+        Shared::CleanedJson
     } else if WRITTEN.contains(&column) || CHOSEN.contains(&column) {
         Shared::Cleaned
-    } else if column == "by" || LABELS.contains(column) {
+    } else if LABELS.contains(column) {
         Shared::Kept
     } else {
         Shared::Nothing

@@ -4,10 +4,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::archive::schema::{self, Shared};
 use crate::archive::{ArchiveError, RunDirectory, read, rewrite};
 use crate::redact::{Kind, Redactor};
-use crate::run::{Manifest, share};
+use crate::run::{Manifest, Share, share};
 
 /// Writes the tables into a directory.
 pub(super) fn copy(
@@ -25,10 +27,15 @@ pub(super) fn copy(
                 Shared::Kept => text.to_owned(),
                 Shared::Program => share::program(text.to_owned(), redactor),
                 Shared::Nothing => redactor.stand_in(Kind::Identifier, text),
-                Shared::Cleaned => match known.get(text) {
+                cleaned => match known.get(text) {
                     Some(clean) => clean.clone(),
                     None => {
-                        let clean = redactor.clean(text);
+                        let json =
+                            (cleaned == Shared::CleanedJson).then(|| serde_json::from_str(text));
+                        let clean = match json {
+                            Some(Ok(value)) => Value::share(value, redactor).to_string(),
+                            _ => redactor.clean(text),
+                        };
                         known.insert(text.to_owned(), clean.clone());
                         clean
                     }

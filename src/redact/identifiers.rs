@@ -320,7 +320,8 @@ fn v4(text: &str, at: usize, end: usize) -> Option<usize> {
 /// by their size.
 fn is_address(text: &str, at: usize, end: usize, octets: [u8; 4]) -> bool {
     let address = Ipv4Addr::from(octets);
-    if address.is_loopback() || address.is_unspecified() || octets[0] == 255 {
+    // No machine has an address that begins with 0.
+    if address.is_loopback() || octets[0] == 0 || octets[0] == 255 {
         return false;
     }
     let behind = &text[end..];
@@ -391,10 +392,9 @@ fn by_its_name(text: &str, word: &Range<usize>) -> Option<Kind> {
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || "_-/".contains(c);
     let mut name = name[name.trim_end_matches(is_of_name).len()..].to_ascii_lowercase();
     if ["number", "no", "num", "tag"].contains(&name.as_str()) {
-        let words: Vec<&str> = before.split_whitespace().collect();
-        let before = words.len().checked_sub(2).map(|at| words[at].to_ascii_lowercase())?;
+        let before = name_start(before, &name);
         let begins =
-            ["serial", "service", "asset", "part"].contains(&before.trim_matches(['"', '\'']));
+            ["serial", "service", "asset", "part"].iter().any(|word| before.ends_with(word));
         name = if begins { "serial".to_owned() } else { name };
     }
     if !is_apart {
@@ -408,6 +408,13 @@ fn by_its_name(text: &str, word: &Range<usize>) -> Option<Kind> {
         return Some(Kind::Identifier);
     }
     SERIALS.contains(&name.as_str()).then_some(Kind::Serial)
+}
+
+/// What stands in front of the last word of a text, in small letters, without the space between.
+fn name_start(text: &str, last: &str) -> String {
+    let text = text.to_ascii_lowercase();
+    let end = text.rfind(last).unwrap_or(0);
+    text[..end].trim_end().to_owned()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// The text without escape sequences of terminals, other control characters and characters without
 /// width. Lines, tabs and carriage returns stay.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_unseen) {
+    if !text.chars().any(is_unseen) && !ESCAPED.iter().any(|escape| text.contains(escape)) {
         return Cow::Borrowed(text);
     }
     let mut result = String::with_capacity(text.len());
@@ -15,12 +15,34 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
             rest = behind_sequence(rest);
             continue;
         }
+        if character == '\\'
+            && let Some(behind) = behind_escaped(rest)
+        {
+            rest = behind;
+            continue;
+        }
         if !is_unseen(character) {
             result.push(character);
         }
         rest = &rest[character.len_utf8()..];
     }
     Cow::Owned(result)
+}
+
+/// How JSON and scripts write the beginning of an escape sequence, and what has no width.
+const ESCAPED: [&str; 9] =
+    ["\\u001b", "\\u001B", "\\x1b", "\\x1B", "\\033", "\\e[", "\\u200b", "\\u200B", "\\ufeff"];
+
+/// What stands behind such a sequence, where one begins here.
+fn behind_escaped(text: &str) -> Option<&str> {
+    let escape = ESCAPED.iter().find(|escape| text.starts_with(**escape))?;
+    let rest = &text[escape.len()..];
+    if escape.starts_with("\\u200") || *escape == "\\ufeff" {
+        return Some(rest);
+    }
+    let parameters = if *escape == "\\e[" { rest } else { rest.strip_prefix('[')? };
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && !";:?".contains(c))?;
+    parameters[end..].strip_prefix(|c: char| c.is_ascii_alphabetic())
 }
 
 /// Control characters, and those of Unicode that take no place: joiners, marks of direction, byte
@@ -86,6 +108,8 @@ mod tests {
             ("\u{1b}]0;title\nnext", "\nnext"),
             ("\u{9b}1mx\u{9d}52;c;YQ==\u{9c}y", "xy"),
             ("a\u{0}b\u{200b}c\u{feff}d\u{7f}e\u{85}f", "abcdef"),
+            (r"hf_Ab\u001b[0mCd\x1b[1;31mEf\033[mG\u200bH", "hf_AbCdEfGH"),
+            (r"\e[0m a \n b \u00e9 \u001b", r" a \n b \u00e9 \u001b"),
             ("\u{1b}(Bx\u{1b}7y\u{1b}", "xy"),
             ("tab\tline\r\nnext é 日本", "tab\tline\r\nnext é 日本"),
         ] {

@@ -60,7 +60,7 @@ fn bundled(user: &User, name: &str) -> PathBuf {
 }
 
 /// The members of a bundle.
-fn members(file: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn members(file: &Path) -> BTreeMap<String, Vec<u8>> {
     let unpacked = zstd::Decoder::new(fs::File::open(file).unwrap()).unwrap();
     let mut packed = tar::Archive::new(unpacked);
     let entries = packed.entries().unwrap().map(|entry| {
@@ -79,7 +79,7 @@ fn verify(user: &User, file: &Path) -> (i32, String) {
 }
 
 /// Every text of a table, and its metadata.
-fn texts(bytes: &[u8]) -> String {
+pub(crate) fn texts(bytes: &[u8]) -> String {
     use arrow::array::AsArray;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     let file = tempfile::NamedTempFile::new().unwrap();

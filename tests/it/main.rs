@@ -34,8 +34,9 @@ mod log;
 mod machine;
 #[cfg(feature = "record")]
 mod model;
-mod passwords;
 #[cfg(feature = "record")]
+mod outgoing;
+mod passwords;
 mod plan;
 mod power;
 mod process_gpu;

@@ -182,8 +182,11 @@ fn values_behind(text: &str, name_start: usize, name_end: usize, found: &mut Vec
         rest.find(|c: char| c.is_whitespace() || ",;&'\"}`".contains(c))
     };
     let end = length.map_or(text.len(), |length| quoted + length);
+    // `primary key: id` is no secret, and a key has digits.
+    let value = &text[quoted..end];
+    let is_prose = name == "key" && is_header && !value.contains(|c: char| c.is_ascii_digit());
     let is_option = sign == Sign::Space && rest.starts_with("--");
-    if !is_option && !is_plain(name, &text[quoted..end]) {
+    if !is_option && !is_prose && !is_plain(name, value) {
         found.push(quoted..end);
     }
 }
@@ -198,7 +201,9 @@ fn is_plain(name: &str, value: &str) -> bool {
 /// Whether the word behind a name is its value: an option, or what a shell is told to set.
 fn is_word_of_command(text: &str, start: usize, name: &str) -> bool {
     let line = text[..start].rsplit('\n').next().unwrap_or_default();
-    let before = line.split_whitespace().next_back().unwrap_or_default();
+    let before = line.trim_end();
+    let is_of_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let before = &before[before.trim_end_matches(is_of_word).len()..];
     name.starts_with("--")
         || name == "-hft"
         || ["setenv", "ENV", "-x", "-gx", "-Ux", "-xg", "-xU", "SetEnv"].contains(&before)
