@@ -1,13 +1,15 @@
 //! `--capture`: copies the files that the sources read, so that any user can send a machine.
 //!
 //! Nothing else is copied. What identifies a person or a device is replaced, in contents and in
-//! names of files: the host name, UUIDs and hardware addresses. Of the kernel command line only
+//! names of files: names of the host and of people, addresses, UUIDs and serial numbers. Of the kernel command line only
 //! the parameters are kept that a source uses.
 
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use crate::redact::{self, NOBODY, identifiers, keys, names};
 use crate::root::{Opened, Root};
 use crate::source::tuning::command_line;
 use crate::source::{Source, runs, selfstat};
@@ -54,13 +56,14 @@ pub fn write(root: &Root, directory: &Path) -> Result<Written, String> {
     }
     for opened in root.take_opened() {
         let (Opened::Directory(path, _) | Opened::Link(path, _) | Opened::File(path, _)) = &opened;
-        let place = place(directory, &private.removed_from(path));
+        let place = place(directory, &private.removed_from(path, path));
         match opened {
             Opened::Directory(..) => make(&place, |path| std::fs::create_dir_all(path))?,
-            Opened::Link(_, target) => {
+            Opened::Link(path, target) => {
                 // Only the last part is read, and the rest names this machine's devices.
-                let target = private.removed_from(target.rsplit('/').next().unwrap_or(&target));
-                make(&place, |path| symlink(target, path))?;
+                let target =
+                    private.removed_from(&path, target.rsplit('/').next().unwrap_or(&target));
+                make(&place, |place| symlink(target, place))?;
             }
             Opened::File(path, bytes) => {
                 let bytes = private.public_content(&path, bytes);
@@ -95,18 +98,27 @@ const TABLES: [&str; 3] = ["/gpu_metrics", "/pm_table", "/pm_table_version"];
 
 /// What must not leave the machine.
 struct Private {
-    /// The host name, whole and without its domain.
-    host_names: Vec<String>,
+    /// The names of the host, whole and without its domain, and of the people on it.
+    names: Vec<(String, &'static str)>,
 }
 
 impl Private {
     fn of(root: &Root) -> Self {
-        let name = root.private("/proc/sys/kernel/hostname").unwrap_or_default();
-        let name = String::from_utf8_lossy(&name).trim().to_owned();
-        let short = name.split('.').next().unwrap_or_default().to_owned();
-        // A word as short as this, or this one, stands in files by chance.
-        let is_telling = |name: &String| name.len() > 2 && name != "localhost";
-        Self { host_names: [name, short].into_iter().filter(is_telling).collect() }
+        let read =
+            |path| String::from_utf8_lossy(&root.private(path).unwrap_or_default()).into_owned();
+        let host = read("/proc/sys/kernel/hostname").trim().to_owned();
+        let short = host.split('.').next().unwrap_or_default().to_owned();
+        let hosts = [host, short].into_iter().map(|name| (name, "host"));
+        let people = redact::people(&read("/etc/passwd")).into_iter().map(|name| (name, "user"));
+        Self::knows(hosts.chain(people).collect())
+    }
+
+    fn knows(mut names: Vec<(String, &'static str)>) -> Self {
+        names.retain(|(name, _)| {
+            name.chars().count() > 1 && !NOBODY.contains(&name.to_lowercase().as_str())
+        });
+        names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        Self { names }
     }
 
     fn public_content(&self, path: &str, bytes: Vec<u8>) -> Vec<u8> {
@@ -119,51 +131,43 @@ impl Private {
             // There is always a root filesystem; without any NAME=VALUE it is no command line.
             return format!("root=removed {}\n", command_line::public(&text)).into_bytes();
         }
-        self.removed_from(&text).into_bytes()
+        self.removed_from(path, &text).into_bytes()
     }
 
-    /// A text without what identifies.
-    fn removed_from(&self, text: &str) -> String {
-        const UUID: &str = "00000000-0000-0000-0000-000000000000";
-        const HARDWARE_ADDRESS: &str = "00:00:00:00:00:00";
-        let mut result = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(character) = rest.chars().next() {
-            let begins = !result.ends_with(|c: char| c.is_ascii_alphanumeric());
-            let host_name = self.host_names.iter().find(|name| begins_with(rest, name));
-            let found = if !begins {
-                None
-            } else if has_form_of(rest, UUID) {
-                Some((UUID.len(), UUID))
-            } else if has_form_of(rest, HARDWARE_ADDRESS) {
-                Some((HARDWARE_ADDRESS.len(), HARDWARE_ADDRESS))
-            } else {
-                host_name.map(|name| (name.len(), "host"))
-            };
-            let (length, replacement) =
-                found.unwrap_or((character.len_utf8(), &rest[..character.len_utf8()]));
-            result.push_str(replacement);
-            rest = &rest[length..];
+    /// A text without what identifies: of addresses and numbers the form stays, so that it can be read
+    /// as before.
+    fn removed_from(&self, path: &str, text: &str) -> String {
+        let is_of_kernel = path.starts_with("/proc/") || path.starts_with("/sys/");
+        let mut text = if is_of_kernel { text.to_owned() } else { keys::hide(text) };
+        let found = identifiers::find(&text).into_iter();
+        text = replaced(&text, found.map(|(range, _)| range), |text| {
+            text.chars().map(|c| if c.is_ascii_alphanumeric() { '0' } else { c }).collect()
+        });
+        for (name, by) in &self.names {
+            // Words of the kernel are as short: /proc/sys/vm of a host that is called vm.
+            if name.chars().count() > 2 || !is_of_kernel {
+                let found = names::find(&text, name).into_iter();
+                text = replaced(&text, found, |_| (*by).to_owned());
+            }
         }
-        result
+        text
     }
 }
 
-/// Whether a text begins with a word, whatever its case, and the word ends there.
-fn begins_with(text: &str, word: &str) -> bool {
-    text.get(..word.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(word))
-        && !text[word.len()..].starts_with(|c: char| c.is_ascii_alphanumeric())
-}
-
-/// Whether a text begins with hexadecimal digits where a form has zeros, and is the same elsewhere.
-fn has_form_of(text: &str, form: &str) -> bool {
-    let Some(beginning) = text.as_bytes().get(..form.len()) else { return false };
-    let is_same = |(found, expected): (&u8, u8)| match expected {
-        b'0' => found.is_ascii_hexdigit(),
-        _ => *found == expected,
-    };
-    beginning.iter().zip(form.bytes()).all(is_same)
-        && !text[form.len()..].starts_with(|c: char| c.is_ascii_hexdigit() || c == ':')
+fn replaced(
+    text: &str,
+    found: impl Iterator<Item = Range<usize>>,
+    by: impl Fn(&str) -> String,
+) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut done = 0;
+    for range in found {
+        result.push_str(&text[done..range.start]);
+        result.push_str(&by(&text[range.clone()]));
+        done = range.end;
+    }
+    result.push_str(&text[done..]);
+    result
 }
 
 #[cfg(test)]
@@ -171,8 +175,8 @@ mod tests {
     use super::Private;
 
     fn check(text: &str, expected: &str) {
-        let host_names = vec!["my_laptop.lan".to_owned(), "my_laptop".to_owned()];
-        assert_eq!(Private { host_names }.removed_from(text), expected);
+        let names = ["my_laptop.lan", "my_laptop", "xq"].map(|name| (name.to_owned(), "host"));
+        assert_eq!(Private::knows(names.to_vec()).removed_from("/etc/os-release", text), expected);
     }
 
     #[test]

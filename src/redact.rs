@@ -2,19 +2,20 @@
 //!
 //! docs/security.md says what is promised for each way out.
 
-mod identifiers;
+pub(crate) mod identifiers;
 pub mod keys;
-mod names;
+pub(crate) mod names;
 mod paths;
 mod text;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+pub use names::people;
 use paths::Shortener;
 
 /// Names that tell nobody anything.
-const NOBODY: [&str; 14] = [
+pub(crate) const NOBODY: [&str; 14] = [
     "admin",
     "arch",
     "archlinux",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::redact::{Kind, Redactor};
+use crate::redact::{Kind, Redactor, people};
 use crate::run::Manifest;
 use crate::run::share::is_known_program;
 
@@ -22,9 +22,6 @@ const HOMES: [&str; 9] = [
 
 /// Names in such places that name nobody.
 const SHARED: [&str; 8] = ["Public", "Shared", "cdrom", "data", "disk", "models", "usb", "share"];
-
-/// The numbers of people's accounts: what is below belongs to the system, what is above to nobody.
-const PEOPLE: std::ops::RangeInclusive<u32> = 1000..=60_000;
 
 /// A redactor for a run: it knows the people of this machine, those whose homes stand in the manifest,
 /// the name of this machine, and the directories that the run worked in.
@@ -51,23 +48,6 @@ pub fn redactor(manifest: &Manifest) -> Redactor {
     let programs = programs.filter(|name| name.len() > 3);
     names.extend(programs.map(|name| (name, Kind::Process)));
     Redactor::new(names, places(manifest), vec![manifest.id.clone()])
-}
-
-/// The names of people's accounts, and what they are called.
-fn people(accounts: &str) -> Vec<String> {
-    let person = |line: &str| {
-        let fields: Vec<&str> = line.split(':').collect();
-        let [name, _, number, _, about, ..] = fields[..] else { return Vec::new() };
-        if !number.parse().is_ok_and(|number: u32| PEOPLE.contains(&number)) {
-            return Vec::new();
-        }
-        let full = about.split(',').next().unwrap_or_default();
-        let mut names = vec![name.to_owned()];
-        // The parts of a name tell as much as the whole.
-        names.extend(full.split_whitespace().filter(|part| part.len() > 2).map(str::to_owned));
-        names
-    };
-    accounts.lines().flat_map(person).collect()
 }
 
 /// The names of users whose directories a text names.
@@ -117,15 +97,7 @@ fn places(manifest: &Manifest) -> BTreeSet<String> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{homes, people};
-
-    #[test]
-    fn people_are_told_from_accounts_of_the_system() {
-        let accounts = "root:x:0:0:root:/root:/bin/bash\n\
-                        jo:x:1000:1000:Johanna Öst,,,:/home/jo:/bin/bash\n\
-                        nobody:x:65534:65534:nobody:/nonexistent:/bin/false\nbroken\n";
-        assert_eq!(people(accounts), ["jo", "Johanna", "Öst"]);
-    }
+    use super::homes;
 
     #[test]
     fn homes_name_their_users() {

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// What an identifier is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// IPv4 or IPv6.
     Network,
     /// A MAC.
@@ -115,7 +115,7 @@ const HARDWARE: [&str; 9] =
     ["mac", "hwaddr", "macaddr", "ether", "lladdr", "bssid", "hwaddress", "macaddress", "bdaddr"];
 
 /// Where identifiers stand in a text, in order, none in another.
-pub(super) fn find(text: &str) -> Vec<(Range<usize>, Kind)> {
+pub(crate) fn find(text: &str) -> Vec<(Range<usize>, Kind)> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(start) = text[at..].find(is_of_word).map(|offset| at + offset) {

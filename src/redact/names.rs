@@ -18,8 +18,28 @@ const PRIVATE_DOMAINS: [&str; 12] = [
     ".ts.net",
 ];
 
+/// The numbers of people's accounts: what is below belongs to the system, what is above to nobody.
+const PEOPLE: std::ops::RangeInclusive<u32> = 1000..=60_000;
+
+/// The names of people's accounts, and what they are called.
+pub fn people(accounts: &str) -> Vec<String> {
+    let person = |line: &str| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, _, number, _, about, ..] = fields[..] else { return Vec::new() };
+        if !number.parse().is_ok_and(|number: u32| PEOPLE.contains(&number)) {
+            return Vec::new();
+        }
+        let full = about.split(',').next().unwrap_or_default();
+        let mut names = vec![name.to_owned()];
+        // The parts of a name tell as much as the whole.
+        names.extend(full.split_whitespace().filter(|part| part.len() > 2).map(str::to_owned));
+        names
+    };
+    accounts.lines().flat_map(person).collect()
+}
+
 /// Where a name stands in a text: as a word of its own, and not as a part of one.
-pub(super) fn find(text: &str, name: &str) -> Vec<Range<usize>> {
+pub(crate) fn find(text: &str, name: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < text.len() {
@@ -90,7 +110,7 @@ fn words(
 
 #[cfg(test)]
 mod tests {
-    use super::{accounts, find, private_hosts};
+    use super::{accounts, find, people, private_hosts};
 
     fn all(text: &str, ranges: Vec<std::ops::Range<usize>>) -> Vec<&str> {
         ranges.into_iter().map(|range| &text[range]).collect()
@@ -101,6 +121,14 @@ mod tests {
         let text = "JO jo's /home/jo, joy enjoy jo2 my-jo_x Ömer ÖMER";
         assert_eq!(all(text, find(text, "jo")), ["JO", "jo", "jo", "jo"]);
         assert_eq!(all(text, find(text, "ömer")), ["Ömer", "ÖMER"]);
+    }
+
+    #[test]
+    fn people_are_told_from_accounts_of_the_system() {
+        let accounts = "root:x:0:0:root:/root:/bin/bash\n\
+                        jo:x:1000:1000:Johanna Öst,,,:/home/jo:/bin/bash\n\
+                        nobody:x:65534:65534:nobody:/nonexistent:/bin/false\nbroken\n";
+        assert_eq!(people(accounts), ["jo", "Johanna", "Öst"]);
     }
 
     #[test]

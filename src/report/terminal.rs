@@ -25,7 +25,10 @@ const COLUMNS: [&str; 7] = ["run", "time", "state", "verdict", "model", "result"
 
 /// A list of runs; what cannot be read is a line of its own below it, with its reason.
 pub fn list(runs: &[Listed], unreadable: &[Unreadable]) -> String {
-    let lines: String = unreadable.iter().map(|run| format!("{run}\n")).collect();
+    let mut lines = String::new();
+    for run in unreadable {
+        let _ = writeln!(lines, "{run}");
+    }
     let lines = screen::wrapped(&lines, 2);
     if runs.is_empty() {
         return lines;

@@ -40,9 +40,8 @@ pub(super) fn write_list<S: Serializer, T: serde::Serialize + Whole>(
 pub(super) fn known_list<'de, D: Deserializer<'de>, T: Deserialize<'de> + Whole>(
     deserializer: D,
 ) -> Result<Option<Vec<T>>, D::Error> {
-    let mut list = Option::<Vec<T>>::deserialize(deserializer)?;
-    list.iter_mut().for_each(|list| list.retain(T::is_whole));
-    Ok(list)
+    let list = Option::<Vec<T>>::deserialize(deserializer)?;
+    Ok(list.map(|list| list.into_iter().filter(T::is_whole).collect()))
 }
 
 /// Writes such a list.

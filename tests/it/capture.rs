@@ -9,6 +9,7 @@ use halo::root::Root;
 use halo::sample::Sampler;
 
 use crate::machine::{Copy, about, block_on, directories, exposition, files_below, fixtures, name};
+use crate::outgoing::planted::{self, Planted, USER};
 
 fn captured(host: &std::path::Path) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -102,4 +103,39 @@ fn a_directory_with_something_in_it_is_refused() {
     assert_eq!(capture::prepare(&directory.path().join("new")), Ok(()));
     let refusal = capture::prepare(directory.path()).unwrap_err();
     assert!(refusal.contains("not empty"), "{refusal}");
+}
+
+/// What is planted in a file of the system and in one of the kernel is in no capture.
+#[test]
+fn nothing_that_was_planted_is_in_a_capture() {
+    let machine = Copy::of("strix-halo-desktop-128g");
+    let all = planted::all(7);
+    let is_path = |planted: &Planted| planted.secret.starts_with("Zq");
+    let all: Vec<Planted> = all.into_iter().filter(|planted| !is_path(planted)).collect();
+    let lines = |texts: &[&str]| texts.join("\n") + "\n";
+    let texts: Vec<&str> = all.iter().map(|planted| planted.text.as_str()).collect();
+    let about = fs::read_to_string(machine.path().join("root/etc/os-release")).unwrap();
+    fs::write(machine.path().join("root/etc/os-release"), about + &lines(&texts)).unwrap();
+    let accounts = format!("{USER}:x:1000:1000:Zqfirst Zqlast,,,:/home/{USER}:/bin/sh\n");
+    fs::write(machine.path().join("root/etc/passwd"), accounts).unwrap();
+    fs::create_dir_all(machine.path().join("proc/sys/kernel")).unwrap();
+    fs::write(machine.path().join("proc/sys/kernel/hostname"), "zqbox.example.org\n").unwrap();
+    let copy = captured(machine.path());
+    let said: String = files_below(copy.path())
+        .iter()
+        .map(|file| {
+            String::from_utf8_lossy(&fs::read(copy.path().join(file)).unwrap()).into_owned()
+        })
+        .collect();
+    assert!(said.contains("hello user there"), "the file is in it");
+    // Of a capture alone hosts of others and addresses of mail are not looked for.
+    let left: Vec<&Planted> = all
+        .iter()
+        .filter(|planted| !["host", "account", "user"].contains(&planted.kind))
+        .filter(|planted| said.contains(&planted.secret))
+        .collect();
+    assert!(left.is_empty(), "{left:#?}");
+    for private in ["hello xq", "XQ's model", "zqbox", "Zqfirst", "Zqlast"] {
+        assert!(!said.contains(private), "{private}");
+    }
 }

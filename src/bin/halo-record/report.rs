@@ -49,14 +49,13 @@ pub(super) fn report(archive: &Archive, asked: &Reported) -> anyhow::Result<Exit
             }
         }
     }
-    let mut report = match gathered(&sides) {
-        Ok(report) => report,
-        Err(_) => {
-            let alone = |run: &RunDirectory| vec![RunDirectory::at(run.path())];
-            leave_out(&mut sides, |run| gathered(&[(String::new(), alone(run))]).map(drop))?;
-            gathered(&sides)?
-        }
-    };
+    let mut report = gathered(&sides);
+    if report.is_err() {
+        let alone = |run: &RunDirectory| vec![RunDirectory::at(run.path())];
+        leave_out(&mut sides, |run| gathered(&[(String::new(), alone(run))]).map(drop))?;
+        report = gathered(&sides);
+    }
+    let mut report = report?;
     report.comparison = match report.runs.len() {
         0 | 1 => None,
         _ => match named(&sides)? {

@@ -2,10 +2,10 @@
 
 /// A text as it may come in, and the part of it that must be gone.
 #[derive(Debug, Clone)]
-pub(super) struct Planted {
-    pub(super) kind: &'static str,
-    pub(super) text: String,
-    pub(super) secret: String,
+pub(crate) struct Planted {
+    pub(crate) kind: &'static str,
+    pub(crate) text: String,
+    pub(crate) secret: String,
 }
 
 /// Numbers that are the same each time (`SplitMix64`).
@@ -179,10 +179,10 @@ const MACHINES: [&str; 24] = [
 ];
 
 /// The user of the machine, of whom halo knows.
-pub(super) const USER: &str = "xq";
+pub(crate) const USER: &str = "xq";
 
 /// Every planted text.
-pub(super) fn all(seed: u64) -> Vec<Planted> {
+pub(crate) fn all(seed: u64) -> Vec<Planted> {
     let mut numbers = Numbers(seed);
     let mut all = Vec::new();
     for round in 0..3 {
