@@ -14,8 +14,8 @@ pub use redact::Redactor;
 pub use verify::{Verified, verify};
 
 use crate::archive::{ArchiveError, Lock, RunDirectory};
-use crate::run::manifest::Manifest;
 use crate::run::JOURNAL;
+use crate::run::manifest::Manifest;
 
 /// How a bundle's name ends.
 pub const ENDING: &str = ".tar.zst";

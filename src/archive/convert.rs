@@ -53,10 +53,10 @@ pub fn convert(run: &RunDirectory, results: &[Row]) -> io::Result<Option<Convert
             Line::Series(new) => tables.series(&new)?,
             Line::Tick(tick) => {
                 summary.ticks += 1;
-                summary.skipped += tick.skipped;
-                summary.lateness += tick.late;
+                summary.skipped = summary.skipped.saturating_add(tick.skipped);
+                summary.lateness = summary.lateness.saturating_add(tick.late);
                 summary.max_lateness = summary.max_lateness.max(tick.late);
-                summary.cost += tick.cost;
+                summary.cost = summary.cost.saturating_add(tick.cost);
                 summary.last = tick.at;
                 tables.tick(&tick)?;
             }

@@ -123,7 +123,8 @@ impl Directory {
 
     /// Whether anything is there, even if it is nothing that can be read.
     pub fn has(&self, path: &str) -> bool {
-        self.above(path).is_ok_and(|(above, name)| above.as_ref().unwrap_or(self).look(name).is_ok())
+        self.above(path)
+            .is_ok_and(|(above, name)| above.as_ref().unwrap_or(self).look(name).is_ok())
     }
 
     /// What stands in the directory, in the order of the names, and no more of it than this.
@@ -333,8 +334,7 @@ fn unfit(path: &str) -> io::Error {
 }
 
 fn create(directory: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
-    let flags =
-        OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(0o666))?)
 }
 

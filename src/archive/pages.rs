@@ -72,11 +72,7 @@ pub(super) fn check_footer(file: &File) -> io::Result<()> {
 
 /// Refuses a table whose pages or rows would fill the memory, and gives how many rows may be decoded
 /// at once, of at most so many.
-pub(super) fn check(
-    file: &File,
-    metadata: &ArrowReaderMetadata,
-    most: usize,
-) -> io::Result<usize> {
+pub(super) fn check(file: &File, metadata: &ArrowReaderMetadata, most: usize) -> io::Result<usize> {
     let fields = metadata.schema().fields();
     if fields.is_empty() || fields.len() > MOST_COLUMNS {
         return refuse(&format!("has {} columns", fields.len()));
@@ -233,11 +229,7 @@ struct Thrift<'a> {
 impl Thrift<'_> {
     /// Reads a structure and tells each whole number in it with the numbers of the fields that lead
     /// there; entries of lists have no numbers. None where it is damaged or has no end.
-    fn structure(
-        &mut self,
-        path: &mut Vec<i64>,
-        see: &mut impl FnMut(&[i64], i64),
-    ) -> Option<()> {
+    fn structure(&mut self, path: &mut Vec<i64>, see: &mut impl FnMut(&[i64], i64)) -> Option<()> {
         if path.len() > DEEPEST {
             return None;
         }

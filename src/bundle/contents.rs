@@ -1,6 +1,6 @@
 //! What a bundle of a run has in it: its manifest, tables and raw output, cleaned.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -42,7 +42,11 @@ pub(super) fn stage(
         })?;
     }
     let to = Directory::of_archive(staging).map_err(at(staging))?;
+    let mut known_paths = HashSet::new();
     for file in manifest.files.iter().filter(|file| file.path.starts_with(RAW)) {
+        if !known_paths.insert(&file.path) {
+            continue;
+        }
         // What the manifest says of its size does not count.
         let size = run.opened().and_then(|run| run.open(&file.path)?.metadata());
         if size.map_err(at(&run.join(&file.path)))?.len() > LARGEST_TEXT {

@@ -57,7 +57,8 @@ pub fn verify(file: &Path) -> Result<Verified, ArchiveError> {
         total = total.saturating_add(entry.size());
         if total > MOST_UNPACKED || found.len() == MOST_FILES {
             let most = MOST_UNPACKED >> 20;
-            let text = format!("holds more than {most} MiB or {MOST_FILES} files, as no bundle does");
+            let text =
+                format!("holds more than {most} MiB or {MOST_FILES} files, as no bundle does");
             return Err(ArchiveError::at(file, text));
         }
         if kind == EntryType::GNULongName && entry.size() <= LONGEST_PATH {
@@ -69,8 +70,9 @@ pub fn verify(file: &Path) -> Result<Verified, ArchiveError> {
         }
         let path = long.take().unwrap_or_else(|| entry.path_bytes().into_owned());
         let shown = || String::from_utf8_lossy(&path).into_owned();
-        let (name, inside) = member(&path, kind)
-            .ok_or_else(|| ArchiveError::at(file, format_args!("{}: stands in no bundle", shown())))?;
+        let (name, inside) = member(&path, kind).ok_or_else(|| {
+            ArchiveError::at(file, format_args!("{}: stands in no bundle", shown()))
+        })?;
         if !run.is_empty() && run != name {
             return Err(ArchiveError::at(file, "holds several runs"));
         }
@@ -78,7 +80,10 @@ pub fn verify(file: &Path) -> Result<Verified, ArchiveError> {
         if manifest.is_some() {
             let hash = sha256([Ok(&mut entry)]).map_err(refuse)?;
             if inside == MANIFEST || found.insert(inside, hash).is_some() {
-                return Err(ArchiveError::at(file, format_args!("{}: stands there twice", shown())));
+                return Err(ArchiveError::at(
+                    file,
+                    format_args!("{}: stands there twice", shown()),
+                ));
             }
             continue;
         }

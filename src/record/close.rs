@@ -23,8 +23,12 @@ use crate::run::manifest::{
 use crate::run::{EvalSample, RAW};
 use crate::tool::{self, Outputs, Parsed, Row, ToolMoment};
 
-/// More output than this is of no tool that halo knows.
-const LARGEST_OUTPUT: u64 = 32 << 20;
+/// More output than this is of no tool that halo knows: it is held several times while it is read.
+/// In bytes.
+const LARGEST_OUTPUT: u64 = 16 << 20;
+
+/// A file with more than this is no result of a benchmark that others made. In bytes.
+pub(crate) const LARGEST_IMPORTED: u64 = 8 << 20;
 
 /// The mark that the command's end leaves in the journal.
 const ENDED: &str = "command ended";
@@ -222,7 +226,7 @@ pub(super) fn read_output(run: &RunDirectory, manifest: &mut Manifest) -> Output
 
 /// The same for a file of somebody else, whose command line nobody knows.
 fn read_imported(run: &RunDirectory, manifest: &mut Manifest) -> Output {
-    let read = read(run, "stdout").map_err(|error| error.to_string());
+    let read = read_at_most(run, "stdout", LARGEST_IMPORTED).map_err(|error| error.to_string());
     let imported = read.and_then(|bytes| {
         catch_unwind(|| tool::import(&bytes))
             .map_err(|_| "halo has a bug: the reader of imported files panicked".to_owned())?
@@ -300,8 +304,12 @@ fn take_models(manifest: &mut Manifest) {
 
 /// What the command printed on one of its outputs.
 pub(super) fn read(run: &RunDirectory, name: &str) -> io::Result<Vec<u8>> {
+    read_at_most(run, name, LARGEST_OUTPUT)
+}
+
+fn read_at_most(run: &RunDirectory, name: &str, most: u64) -> io::Result<Vec<u8>> {
     let path = format!("{RAW}/{name}");
-    match run.opened()?.read(&path, LARGEST_OUTPUT) {
+    match run.opened()?.read(&path, most) {
         // The command was never started.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(io::Error::new(error.kind(), format!("{path}: {error}"))),

@@ -23,6 +23,8 @@ mod documents;
 mod evals;
 mod fitness;
 mod gpu_metrics;
+#[cfg(feature = "record")]
+mod hostile;
 mod hosts;
 mod http;
 #[cfg(feature = "record")]
