@@ -192,7 +192,7 @@ fn contents(path: &Path) -> Result<Vec<u8>, String> {
             "has more than {LARGEST_IMPORTED} bytes, as no result of a benchmark has"
         ));
     }
-    Ok(bytes)
+    tool::text::refusal(&bytes).map_or(Ok(bytes), Err)
 }
 
 fn draft(

@@ -12,6 +12,7 @@ use crate::archive::inside::Directory;
 use crate::archive::{ArchiveError, RunDirectory, read, rewrite};
 use crate::run::manifest::{Bundle, Manifest};
 use crate::run::{OUTPUT_FILES, RAW};
+use crate::tool::text::MOST_LINES;
 
 /// Facts that look like addresses and are versions.
 const VERSION: &str = "firmware";
@@ -21,7 +22,7 @@ const PACKED: &str = "packed file";
 const LARGE: &str = "large file";
 
 /// A text is held several times while it is cleaned, so that more than this is left out. In bytes.
-const LARGEST_TEXT: u64 = 16 << 20;
+const LARGEST_TEXT: u64 = 8 << 20;
 
 /// Writes all files of the bundle into a directory, and gives the name and the manifest of the run.
 pub(super) fn stage(
@@ -54,6 +55,10 @@ pub(super) fn stage(
             continue;
         }
         let bytes = run.read(&file.path, LARGEST_TEXT)?;
+        if bytes.iter().filter(|byte| **byte == b'\n').count() > MOST_LINES {
+            *redactor.counts.entry(LARGE).or_default() += 1;
+            continue;
+        }
         // What is packed cannot be looked through, as the logs of inspect-ai.
         let is_of_tool = file.path.starts_with(&format!("{RAW}/{OUTPUT_FILES}"));
         if is_of_tool && std::str::from_utf8(&bytes).is_err() {

@@ -198,7 +198,12 @@ pub(super) fn read_output(run: &RunDirectory, manifest: &mut Manifest) -> Output
     }
     let argv: Vec<OsString> = manifest.command.executed.iter().map(OsString::from).collect();
     let Some((tool, program)) = tool::recognize(&argv) else { return Output::default() };
-    let streams = read(run, "stdout").and_then(|stdout| Ok((stdout, read(run, "stderr")?)));
+    let fit = |name| {
+        let text = read(run, name)?;
+        let refusal = tool::text::refusal(&text);
+        refusal.map_or(Ok(text), |why| Err(io::Error::other(format!("{RAW}/{name}: {why}"))))
+    };
+    let streams = fit("stdout").and_then(|stdout| Ok((stdout, fit("stderr")?)));
     let read = streams.and_then(|streams| Ok((streams, collect::read(run)?)));
     let parsed = match read {
         Err(error) => Err(error.to_string()),
@@ -228,6 +233,9 @@ pub(super) fn read_output(run: &RunDirectory, manifest: &mut Manifest) -> Output
 fn read_imported(run: &RunDirectory, manifest: &mut Manifest) -> Output {
     let read = read_at_most(run, "stdout", LARGEST_IMPORTED).map_err(|error| error.to_string());
     let imported = read.and_then(|bytes| {
+        if let Some(why) = tool::text::refusal(&bytes) {
+            return Err(why);
+        }
         catch_unwind(|| tool::import(&bytes))
             .map_err(|_| "halo has a bug: the reader of imported files panicked".to_owned())?
             .map_err(|error| error.to_string())
