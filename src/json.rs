@@ -17,7 +17,7 @@ const OF_OBJECT: usize = size_of::<(usize, String, Value)>() + 48;
 /// A list or object with a single entry has room for four.
 const OPENED: usize = 4 * OF_OBJECT;
 
-/// Objects in objects that are told apart; serde_json reads no more of them.
+/// Objects in objects that are told apart; `serde_json` reads no more of them.
 const DEEPEST: u32 = 127;
 
 /// Reads a document.

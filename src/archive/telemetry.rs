@@ -84,7 +84,7 @@ impl Telemetry for RunDirectory {
         for batch in table.rows()? {
             let batch = batch?;
             let failing = batch.column_by_name("failing");
-            let failing = failing.map_or(0, |texts| texts.get_array_memory_size());
+            let failing = failing.map_or(0, Array::get_array_memory_size);
             kept.add(batch.num_rows() * size_of::<Tick>() + failing)?;
             let at = numbers(&batch)?;
             let unsigned = |name: &str| {

@@ -12,7 +12,6 @@ use crate::archive::inside::Directory;
 use crate::archive::{ArchiveError, RunDirectory, read, rewrite};
 use crate::run::manifest::{Bundle, Manifest};
 use crate::run::{OUTPUT_FILES, RAW};
-use crate::tool::text::MOST_LINES;
 
 /// Facts that look like addresses and are versions.
 const VERSION: &str = "firmware";
@@ -23,6 +22,9 @@ const LARGE: &str = "large file";
 
 /// A text is held several times while it is cleaned, so that more than this is left out. In bytes.
 const LARGEST_TEXT: u64 = 8 << 20;
+
+/// Each line of it takes some tens of bytes beside itself meanwhile.
+const MOST_LINES: usize = 1 << 20;
 
 /// Writes all files of the bundle into a directory, and gives the name and the manifest of the run.
 pub(super) fn stage(
@@ -55,7 +57,7 @@ pub(super) fn stage(
             continue;
         }
         let bytes = run.read(&file.path, LARGEST_TEXT)?;
-        if bytes.iter().filter(|byte| **byte == b'\n').count() > MOST_LINES {
+        if bytes.split(|byte| *byte == b'\n').nth(MOST_LINES).is_some() {
             *redactor.counts.entry(LARGE).or_default() += 1;
             continue;
         }

@@ -219,7 +219,7 @@ fn hostile_bundles_are_refused_in_a_line() {
         assert_eq!(said.trim().lines().count(), 1, "{said}");
     }
     let (exit, said) = verify(&user, &pack("run/stray", tar::EntryType::Regular));
-    assert!(exit == 1 && said.contains("does not begin with a manifest.json"), "{said}");
+    assert!(exit == 1 && said.contains("has no manifest.json"), "{said}");
     let (exit, said) = verify(&user, Path::new("nothing.tar.zst"));
     assert!(exit == 1 && said.contains("nothing.tar.zst"), "{said}");
 }

@@ -104,7 +104,7 @@ pub(super) fn cases() -> Vec<Case> {
         file("a manifest of half a GiB", BUNDLE, |place| bare(place, |packed| {
             add(packed, EntryType::Regular, &format!("{RUN}/manifest.json"), 512 << 20, repeat(b' ').take(512 << 20));
         })),
-        file("a bundle that does not begin with its manifest", BUNDLE, |place| bare(place, |packed| {
+        file("a bundle without a manifest", BUNDLE, |place| bare(place, |packed| {
             add(packed, EntryType::Regular, &format!("{RUN}/raw/stdout"), 1, &b"x"[..]);
         })),
         file("a hundred thousand members", BUNDLE, |place| bundle(place, |packed| {

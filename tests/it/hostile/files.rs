@@ -56,8 +56,13 @@ fn zipped(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-#[rustfmt::skip]
 pub(super) fn cases() -> Vec<Case> {
+    [instead(), beside(), output(), journals()].into_iter().flatten().collect()
+}
+
+/// Something else in the place of a file.
+#[rustfmt::skip]
+fn instead() -> Vec<Case> {
     vec![
         run("a FIFO for a manifest", |place| fifo(&place.clear("manifest.json"))),
         run("a socket for a manifest", |place| socket(place, "manifest.json")),
@@ -97,6 +102,13 @@ pub(super) fn cases() -> Vec<Case> {
             fs::remove_dir_all(place.run("")).unwrap();
             fs::write(place.path("archive").join(RUN), "x").unwrap();
         }),
+    ]
+}
+
+/// More files than there should be.
+#[rustfmt::skip]
+fn beside() -> Vec<Case> {
+    vec![
         run("links for files that are being written", |place| {
             for name in ["manifest.json", "results.parquet", "marks.parquet", "eval_samples.parquet", "reserve"] {
                 place.link(&format!("{name}.unfinished"), place.path("outside/secret.txt"));
@@ -124,6 +136,13 @@ pub(super) fn cases() -> Vec<Case> {
                 fs::write(place.run(&format!("raw/files/{number}")), "").unwrap();
             }
         }),
+    ]
+}
+
+/// What the tool printed and wrote.
+#[rustfmt::skip]
+fn output() -> Vec<Case> {
+    vec![
         run("output of a TiB", |place| {
             place.sparse("raw/stdout", 1 << 40);
             place.manifest(|manifest| {
@@ -160,6 +179,13 @@ pub(super) fn cases() -> Vec<Case> {
         run("a log of lists", |place| {
             place.of_tool(INSPECT, "x.eval", zipped(&[("header.json".into(), format!("[{}0]", "[0],".repeat(8 << 20)).into())]));
         }),
+    ]
+}
+
+/// Journals of runs that were left unfinished.
+#[rustfmt::skip]
+fn journals() -> Vec<Case> {
+    vec![
         run("a journal of one line", |place| {
             place.journal("");
             place.sparse("journal.jsonl", 1 << 32);
