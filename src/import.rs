@@ -13,6 +13,7 @@ use crate::archive::filter::{self, Filter};
 use crate::archive::inside;
 use crate::archive::{Archive, ArchiveError, RunDirectory};
 use crate::hash::sha256;
+use crate::record::close::LARGEST_IMPORTED;
 use crate::record::{Refusal, plain, recover};
 use crate::run::RAW;
 use crate::run::manifest::{Kind, Manifest, Model, Origin, State, Tags, Tool};
@@ -21,9 +22,6 @@ use crate::tool::{self, Imported, ImportedModel};
 pub mod toolkit;
 
 use toolkit::LogName;
-
-/// A file with more than this is no result of a benchmark.
-const LARGEST: u64 = 32 << 20;
 
 /// All that is imported at once is held until all of it can be read. In bytes.
 const MOST: usize = 64 << 20;
@@ -188,11 +186,13 @@ fn summary(path: &Path) -> Result<Vec<Draft>, String> {
 fn contents(path: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let file = inside::named(path).map_err(|error| error.to_string())?;
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(format!("has more than {LARGEST} bytes, as no result of a benchmark has"));
+    file.take(LARGEST_IMPORTED + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > LARGEST_IMPORTED {
+        return Err(format!(
+            "has more than {LARGEST_IMPORTED} bytes, as no result of a benchmark has"
+        ));
     }
-    Ok(bytes)
+    tool::text::refusal(&bytes).map_or(Ok(bytes), Err)
 }
 
 fn draft(

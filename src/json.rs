@@ -17,7 +17,7 @@ const OF_OBJECT: usize = size_of::<(usize, String, Value)>() + 48;
 /// A list or object with a single entry has room for four.
 const OPENED: usize = 4 * OF_OBJECT;
 
-/// Objects in objects that are told apart; serde_json reads no more of them.
+/// Objects in objects that are told apart; `serde_json` reads no more of them.
 const DEEPEST: u32 = 127;
 
 /// Reads a document.
@@ -26,13 +26,23 @@ const DEEPEST: u32 = 127;
 ///
 /// Where it is no such JSON, or would take more than 128 MiB.
 pub(crate) fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
+    check(text)?;
+    serde_json::from_slice(text)
+}
+
+/// Refuses a text whose values would take more than 128 MiB. It need be no JSON.
+///
+/// # Errors
+///
+/// Where they would.
+pub(crate) fn check(text: &[u8]) -> Result<(), Error> {
     let weight = weigh(text);
     if weight > MOST {
         let (weight, most) = (weight >> 20, MOST >> 20);
         let text = format!("it would take {weight} MiB of memory, and {most} MiB are the most");
         return Err(Error::custom(text));
     }
-    serde_json::from_slice(text)
+    Ok(())
 }
 
 /// Reads a document from a text, as [`from_slice`].

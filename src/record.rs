@@ -31,7 +31,7 @@ use crate::sample::{Sampler, Snapshot};
 use crate::tool::{self, Phase, Tool};
 
 mod alone;
-mod close;
+pub(crate) mod close;
 mod collect;
 mod executable;
 mod fit;

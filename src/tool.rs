@@ -26,7 +26,7 @@ pub mod llama_bench;
 pub mod llama_benchy;
 pub mod lm_eval;
 mod scores;
-mod text;
+pub(crate) mod text;
 pub mod vllm_bench;
 pub mod words;
 

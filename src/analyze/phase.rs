@@ -23,7 +23,7 @@ pub struct Window {
 impl Window {
     /// Its length in seconds; 0 where it ends before it begins.
     pub fn seconds(self) -> f64 {
-        (self.to - self.from).max(0) as f64 / 1e9
+        self.to.saturating_sub(self.from).max(0) as f64 / 1e9
     }
 
     /// Whether a moment lies in it.

@@ -17,7 +17,8 @@ use jiff::Timestamp;
 
 use super::export::ExportError;
 use super::read::{self, Table};
-use super::{RunDirectory, schema};
+use super::telemetry::MOST_SERIES;
+use super::{ArchiveError, RunDirectory, schema};
 use crate::metric::{Def, Sample};
 use crate::root::is_word;
 use crate::run::{Brief, Manifest};
@@ -206,6 +207,11 @@ fn series(table: &Table, keys: &[usize]) -> Result<Vec<Vec<String>>, ExportError
         for row in 0..batch.num_rows() {
             let values = columns.iter().map(|column| column.value(row));
             if !known.iter().any(|series| series.iter().eq(values.clone())) {
+                // Each is a pass over the table.
+                if known.len() == MOST_SERIES {
+                    let text = format!("has more than {MOST_SERIES} series");
+                    return Err(ArchiveError::at(table.path(), text).into());
+                }
                 known.insert(values.map(str::to_owned).collect());
             }
         }

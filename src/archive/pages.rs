@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use arrow::datatypes::DataType;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::basic::Type;
+use parquet::file::metadata::RowGroupMetaData;
 
 /// A footer has no more bytes: with a hundred columns and a row group for each hour it has some
 /// hundred thousand.
@@ -36,15 +37,17 @@ const LONGEST_HEADER: usize = 64 << 10;
 const DEEPEST: usize = 16;
 
 /// The length of a footer, its end and what stands there.
-const TAIL: u64 = 8;
+const TAIL: usize = 8;
 const MAGIC: &[u8] = b"PAR1";
 
 /// Refuses a footer that is too large, or whose columns have columns themselves: both the list of the
 /// row groups and how deep the columns go decide what reading it takes.
 pub(super) fn check_footer(file: &File) -> io::Result<()> {
     let length = file.metadata()?.len();
-    let Some(end) = length.checked_sub(TAIL) else { return refuse("is too short for Parquet") };
-    let mut tail = [0; TAIL as usize];
+    let Some(end) = length.checked_sub(TAIL as u64) else {
+        return refuse("is too short for Parquet");
+    };
+    let mut tail = [0; TAIL];
     file.read_exact_at(&mut tail, end)?;
     let (size, magic) = tail.split_at(4);
     let size = u64::from(u32::from_le_bytes(size.try_into().unwrap_or_default()));
@@ -82,7 +85,7 @@ pub(super) fn check(file: &File, metadata: &ArrowReaderMetadata, most: usize) ->
         return refuse(&format!("has a column of the type {}", other.data_type()));
     }
     let parquet = metadata.metadata();
-    let rows = parquet.row_groups().iter().map(|group| group.num_rows());
+    let rows = parquet.row_groups().iter().map(RowGroupMetaData::num_rows);
     let is_sane = |rows: &i64| (0..=MOST_ROWS).contains(rows);
     if !rows.clone().all(|rows| is_sane(&rows)) || !is_sane(&rows.sum()) {
         return refuse(&format!("says that it has more than {MOST_ROWS} rows, or fewer than none"));

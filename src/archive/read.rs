@@ -22,6 +22,10 @@ const ENDING: &str = ".parquet";
 /// Rows that are decoded at once.
 const BATCH: usize = 4096;
 
+/// A table has no more values than this, in bytes: some of its texts may stand in it once and in each
+/// of its rows.
+const MOST_DECODED: usize = 1 << 30;
+
 /// What is kept of a table that is held whole, as its figures or a family's samples: in bytes, six
 /// million samples.
 const MOST_KEPT: usize = 96 << 20;
@@ -104,7 +108,7 @@ impl Table {
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
         let reader = guarded(|| builder.with_projection(mask).with_batch_size(self.batch).build());
         let reader = reader.map_err(|error| ArchiveError::at(&self.path, error))?;
-        Ok(Rows { path: self.path.clone(), reader: Some(reader) })
+        Ok(Rows { path: self.path.clone(), reader: Some(reader), left: MOST_DECODED })
     }
 }
 
@@ -146,6 +150,8 @@ pub struct Rows {
     path: PathBuf,
     /// None behind an error.
     reader: Option<ParquetRecordBatchReader>,
+    /// How many bytes may still come.
+    left: usize,
 }
 
 impl Iterator for Rows {
@@ -154,7 +160,17 @@ impl Iterator for Rows {
     fn next(&mut self) -> Option<Self::Item> {
         let reader = self.reader.as_mut()?;
         match guarded(|| reader.next().transpose().map_err(io::Error::other)) {
-            Ok(batch) => batch.map(Ok),
+            Ok(batch) => {
+                let bytes = batch.as_ref().map_or(0, RecordBatch::get_array_memory_size);
+                let Some(left) = self.left.checked_sub(bytes) else {
+                    self.reader = None;
+                    let most = MOST_DECODED >> 20;
+                    let text = format!("has more than {most} MiB of values");
+                    return Some(Err(ArchiveError::at(&self.path, text)));
+                };
+                self.left = left;
+                batch.map(Ok)
+            }
             Err(error) => {
                 self.reader = None;
                 Some(Err(ArchiveError::at(&self.path, error)))

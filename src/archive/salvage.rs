@@ -82,7 +82,7 @@ pub fn manifest(run: &RunDirectory) -> Result<Manifest, Unreadable> {
 pub fn salvage(run: &RunDirectory) -> Result<(Manifest, Vec<String>), ArchiveError> {
     // The file itself has to be there, whole and of a version that this halo knows.
     let path = run.join(MANIFEST);
-    let bytes = std::fs::read(&path).map_err(|error| ArchiveError::at(&path, error))?;
+    let bytes = run.read(MANIFEST, super::LARGEST_MANIFEST)?;
     let entries: BTreeMap<String, Box<RawValue>> = super::parse(&path, &bytes)?;
     let none = serde_json::value::to_raw_value("none");
     let none = none.map_err(|error| ArchiveError::at(&path, error))?;

@@ -13,6 +13,13 @@ use crate::analyze::telemetry::{Event, Point, Series, Tick, Unreadable};
 use crate::json;
 use crate::metric::Def;
 
+/// A family of a run has no more series: processes come and go, but not so many.
+pub(super) const MOST_SERIES: usize = 4096;
+
+/// Times lie nearer than this to the beginning, in nanoseconds: 36 years. So differences are numbers,
+/// whatever a file says.
+const FARTHEST: i64 = 1 << 60;
+
 /// What a series and a text take beside what they hold, in bytes.
 const OF_SERIES: usize = 256;
 const OF_TEXT: usize = 64;
@@ -60,7 +67,7 @@ impl Telemetry for RunDirectory {
                 let attributes = json::from_str(attributes.value(row))
                     .map_err(|error| Unreadable(format!("{}: marks: {error}", self.name())))?;
                 events.push(Event {
-                    at: at.value(row),
+                    at: time(at, row),
                     by: by.value(row).to_owned(),
                     name: name.value(row).to_owned(),
                     attributes,
@@ -77,7 +84,7 @@ impl Telemetry for RunDirectory {
         for batch in table.rows()? {
             let batch = batch?;
             let failing = batch.column_by_name("failing");
-            let failing = failing.map_or(0, |texts| texts.get_array_memory_size());
+            let failing = failing.map_or(0, Array::get_array_memory_size);
             kept.add(batch.num_rows() * size_of::<Tick>() + failing)?;
             let at = numbers(&batch)?;
             let unsigned = |name: &str| {
@@ -92,7 +99,7 @@ impl Telemetry for RunDirectory {
             for row in 0..batch.num_rows() {
                 let failing = failing.is_valid(row).then(|| failing.value(row).to_owned());
                 ticks.push(Tick {
-                    at: at.value(row),
+                    at: time(at, row),
                     late: late.value(row),
                     cost: cost.value(row),
                     skipped: skipped.value(row),
@@ -131,7 +138,7 @@ fn take_values(
     let mut current: Option<(Vec<&str>, Vec<Point>)> = None;
     let is_known = |row: &usize| values.is_valid(*row) && values.value(*row).is_finite();
     for row in (0..batch.num_rows()).filter(is_known) {
-        let point = Point { at: at.value(row), value: values.value(row) };
+        let point = Point { at: time(at, row), value: values.value(row) };
         let is_same = |(known, _): &&mut (Vec<&str>, Vec<Point>)| {
             known.iter().zip(&labels).all(|(known, label)| *known == label.value(row))
         };
@@ -159,6 +166,9 @@ fn add(
 ) -> Result<(), ArchiveError> {
     let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
     if !found.contains_key(&labels) {
+        if found.len() == MOST_SERIES {
+            return Err(ArchiveError(format!("has more than {MOST_SERIES} series of a family")));
+        }
         kept.add(OF_SERIES + labels.iter().map(|label| label.len() + OF_TEXT).sum::<usize>())?;
     }
     kept.add(points.len() * size_of::<Point>())?;
@@ -171,6 +181,10 @@ fn numbers(batch: &RecordBatch) -> Result<&arrow::array::Int64Array, Unreadable>
     column
         .and_then(|column| column.as_primitive_opt::<Int64Type>())
         .ok_or_else(|| other_type(MONOTONIC))
+}
+
+fn time(at: &arrow::array::Int64Array, row: usize) -> i64 {
+    at.value(row).clamp(-FARTHEST, FARTHEST)
 }
 
 fn texts<'a>(

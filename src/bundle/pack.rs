@@ -18,7 +18,8 @@ pub(super) fn pack(staging: &Path, name: &str, manifest: &Manifest, file: &Path)
     let mut unfinished = archive::begin(file)?;
     let mut packed = tar::Builder::new(zstd::Encoder::new(unfinished.file(), 0)?);
     let time = u64::try_from(manifest.started.as_second()).unwrap_or_default();
-    let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
+    let sizes = manifest.files.iter().map(|file| file.bytes);
+    let bytes = sizes.fold(0, u64::saturating_add);
     if bytes > MOST_UNPACKED / 2 || manifest.files.len() > MOST_FILES / 2 {
         // Half of what is read: what a newer halo adds shall not make it unreadable.
         let text = format!("the run has {bytes} bytes in {} files", manifest.files.len());

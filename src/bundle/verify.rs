@@ -77,26 +77,20 @@ pub fn verify(file: &Path) -> Result<Verified, ArchiveError> {
             return Err(ArchiveError::at(file, "holds several runs"));
         }
         run = name;
-        if manifest.is_some() {
-            let hash = sha256([Ok(&mut entry)]).map_err(refuse)?;
-            if inside == MANIFEST || found.insert(inside, hash).is_some() {
-                return Err(ArchiveError::at(
-                    file,
-                    format_args!("{}: stands there twice", shown()),
-                ));
+        let is_new = if inside == MANIFEST {
+            if entry.size() > LARGEST_MANIFEST {
+                return Err(refuse(inside::too_large(entry.size(), LARGEST_MANIFEST)));
             }
-            continue;
+            let mut text = Vec::new();
+            entry.read_to_end(&mut text).map_err(refuse)?;
+            let read = crate::archive::parse::<Manifest>(&file.join(MANIFEST), &text)?;
+            manifest.replace(read).is_none()
+        } else {
+            found.insert(inside, sha256([Ok(&mut entry)]).map_err(refuse)?).is_none()
+        };
+        if !is_new {
+            return Err(ArchiveError::at(file, format_args!("{}: stands there twice", shown())));
         }
-        // What is expected is known before anything is read.
-        if inside != MANIFEST {
-            return Err(ArchiveError::at(file, "does not begin with a manifest.json"));
-        }
-        if entry.size() > LARGEST_MANIFEST {
-            return Err(refuse(inside::too_large(entry.size(), LARGEST_MANIFEST)));
-        }
-        let mut text = Vec::new();
-        entry.read_to_end(&mut text).map_err(refuse)?;
-        manifest = Some(crate::archive::parse::<Manifest>(&file.join(MANIFEST), &text)?);
     }
     let manifest = manifest.ok_or_else(|| ArchiveError::at(file, "has no manifest.json"))?;
     let mut faults = Vec::new();

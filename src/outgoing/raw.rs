@@ -10,8 +10,12 @@ use crate::redact::Redactor;
 use crate::run::manifest;
 use crate::run::{OUTPUT_FILES, RAW};
 
-/// The longest line that is looked through: a whole log in JSON may be one.
-const LONGEST_LINE: usize = 16 << 20;
+/// The longest line that is looked through, in bytes: a whole log in JSON may be one. Half of a line
+/// could not be looked through, so that a longer one is left out.
+const LONGEST_LINE: usize = 8 << 20;
+
+/// What stands in the place of a line that is longer.
+const LEFT_OUT: &str = "(a line of more than 8 MiB is left out)\n";
 
 /// Lines that are looked through together, in bytes: a key may have several.
 const TOGETHER: usize = 256 * 1024;
@@ -65,11 +69,16 @@ fn is_text(file: File) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Reads up to the end of a line, or as much of it as is looked through at once; whether there was
-/// anything.
-fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    let limit = LONGEST_LINE as u64;
-    Ok(io::Read::take(reader, limit).read_until(b'\n', line)? > 0)
+/// Adds a line to the text, or what stands in its place where it is too long; whether there was one.
+fn read_line(reader: &mut impl BufRead, text: &mut Vec<u8>) -> io::Result<bool> {
+    let start = text.len();
+    let length = io::Read::take(&mut *reader, LONGEST_LINE as u64).read_until(b'\n', text)?;
+    if length == LONGEST_LINE && !text.ends_with(b"\n") {
+        text.truncate(start);
+        text.extend_from_slice(LEFT_OUT.as_bytes());
+        reader.skip_until(b'\n')?;
+    }
+    Ok(length > 0)
 }
 
 /// Cleans a text piece by piece. A piece ends with a line, and never within a block of a key.
@@ -93,5 +102,32 @@ fn clean(
         if !has_more {
             return Ok(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_LINE, TOGETHER, clean};
+    use crate::redact::Redactor;
+
+    fn cleaned(text: &str) -> String {
+        let mut output = Vec::new();
+        clean(text.as_bytes(), &mut output, &mut Redactor::default()).unwrap();
+        String::from_utf8(output).unwrap()
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_left_out_alone() {
+        let long = "/mnt/zq/x ".repeat(LONGEST_LINE / 10 + 1);
+        let said = cleaned(&format!("one\n{long}\n/mnt/zq/two\n"));
+        assert_eq!(said, "one\n(a line of more than 8 MiB is left out)\ntwo\n");
+    }
+
+    #[test]
+    fn a_block_is_not_cut_between_pieces() {
+        let block = "-----BEGIN PRIVATE KEY-----\nzqsecret\n-----END PRIVATE KEY-----";
+        let before = "x\n".repeat(TOGETHER / 2 - 10);
+        let said = cleaned(&format!("{before}{block}\nend"));
+        assert!(said.ends_with("x\n(hidden)\nend"), "{}", &said[said.len() - 60..]);
     }
 }

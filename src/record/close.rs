@@ -24,8 +24,12 @@ use crate::run::manifest::{
 use crate::run::{EvalSample, RAW};
 use crate::tool::{self, Outputs, Parsed, Row, ToolMoment};
 
-/// More output than this is of no tool that halo knows.
-const LARGEST_OUTPUT: u64 = 32 << 20;
+/// More output than this is of no tool that halo knows: it is held several times while it is read.
+/// In bytes.
+const LARGEST_OUTPUT: u64 = 16 << 20;
+
+/// A file with more than this is no result of a benchmark that others made. In bytes.
+pub(crate) const LARGEST_IMPORTED: u64 = 8 << 20;
 
 /// The mark that the command's end leaves in the journal.
 const ENDED: &str = "command ended";
@@ -197,7 +201,12 @@ pub(super) fn read_output(run: &RunDirectory, manifest: &mut Manifest) -> Output
     }
     let argv: Vec<OsString> = manifest.command.executed.iter().map(OsString::from).collect();
     let Some((tool, program)) = tool::recognize(&argv) else { return Output::default() };
-    let streams = read(run, "stdout").and_then(|stdout| Ok((stdout, read(run, "stderr")?)));
+    let fit = |name| {
+        let text = read(run, name)?;
+        let refusal = tool::text::refusal(&text);
+        refusal.map_or(Ok(text), |why| Err(io::Error::other(format!("{RAW}/{name}: {why}"))))
+    };
+    let streams = fit("stdout").and_then(|stdout| Ok((stdout, fit("stderr")?)));
     let read = streams.and_then(|streams| Ok((streams, collect::read(run)?)));
     let parsed = match read {
         Err(error) => Err(error.to_string()),
@@ -225,8 +234,11 @@ pub(super) fn read_output(run: &RunDirectory, manifest: &mut Manifest) -> Output
 
 /// The same for a file of somebody else, whose command line nobody knows.
 fn read_imported(run: &RunDirectory, manifest: &mut Manifest) -> Output {
-    let read = read(run, "stdout").map_err(|error| error.to_string());
+    let read = read_at_most(run, "stdout", LARGEST_IMPORTED).map_err(|error| error.to_string());
     let imported = read.and_then(|bytes| {
+        if let Some(why) = tool::text::refusal(&bytes) {
+            return Err(why);
+        }
         catch_unwind(|| tool::import(&bytes))
             .map_err(|_| "halo has a bug: the reader of imported files panicked".to_owned())?
             .map_err(|error| error.to_string())
@@ -304,8 +316,12 @@ fn take_models(manifest: &mut Manifest) {
 
 /// What the command printed on one of its outputs.
 pub(super) fn read(run: &RunDirectory, name: &str) -> io::Result<Vec<u8>> {
+    read_at_most(run, name, LARGEST_OUTPUT)
+}
+
+fn read_at_most(run: &RunDirectory, name: &str, most: u64) -> io::Result<Vec<u8>> {
     let path = format!("{RAW}/{name}");
-    match run.opened()?.read(&path, LARGEST_OUTPUT) {
+    match run.opened()?.read(&path, most) {
         // The command was never started.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(io::Error::new(error.kind(), format!("{path}: {error}"))),

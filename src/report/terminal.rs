@@ -129,7 +129,8 @@ pub fn show(listed: &Listed, manifest: &Manifest, directory: &str, charts: &[Cha
         line(name, &value);
     }
     if !manifest.files.is_empty() {
-        let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
+        let sizes = manifest.files.iter().map(|file| file.bytes);
+        let bytes = sizes.fold(0, u64::saturating_add);
         line("files", &format!("{}, {}", manifest.files.len(), quantity::bytes(bytes as f64)));
     }
     if !manifest.scores.is_empty() {

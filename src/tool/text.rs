@@ -2,6 +2,28 @@
 
 use std::borrow::Cow;
 
+use crate::json;
+
+/// A text that a tool printed has no more lines: each of them takes some tens of bytes beside itself.
+pub(crate) const MOST_LINES: usize = 1 << 20;
+
+/// No line of it is longer, in bytes: one of a table has a value behind each comma.
+const LONGEST_LINE: usize = 1 << 20;
+
+/// Why reading a text would take more memory than any output of a tool is worth; none where it is
+/// fit to be read.
+pub(crate) fn refusal(text: &[u8]) -> Option<String> {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    if lines.clone().nth(MOST_LINES).is_some() {
+        return Some(format!("has more than {MOST_LINES} lines"));
+    }
+    if lines.any(|line| line.len() > LONGEST_LINE) {
+        return Some(format!("has a line of more than {LONGEST_LINE} bytes"));
+    }
+    // Values of JSON may stand anywhere in it.
+    json::check(text).err().map(|error| error.to_string())
+}
+
 /// Begins a control sequence of a terminal.
 const ESCAPE: char = '\u{1b}';
 

@@ -5,7 +5,7 @@
 
 mod analyze;
 mod archive;
-#[cfg(feature = "record")]
+mod attack;
 mod bundle;
 mod campaign;
 mod capture;

@@ -122,7 +122,7 @@ fn a_torn_journal_is_read_up_to_the_tear() {
 fn a_run_that_cannot_be_closed_keeps_its_journal() {
     let archive = Archive::new();
     // A directory where a file has to be made.
-    let obstacle = "mkdir $HALO_RUN_DIR/power.parquet.unfinished";
+    let obstacle = "mkdir $HALO_RUN_DIR/power.parquet";
     let output = archive.record(&[], &["sh", "-c", obstacle]);
     assert_eq!(output.status.code(), Some(125));
     let told = super::text(&output.stderr);
@@ -130,7 +130,7 @@ fn a_run_that_cannot_be_closed_keeps_its_journal() {
     let run = archive.only_run();
     let whole = truth(&run).unwrap();
     assert!(!archive.run(&["recover"]).status.success());
-    fs::remove_dir(run.join("power.parquet.unfinished")).unwrap();
+    fs::remove_dir(run.join("power.parquet")).unwrap();
     archive.print(&["recover"]);
     let after = manifest(&run);
     assert_eq!((after.state, after.origin), (State::Complete, Origin::Recovered));
