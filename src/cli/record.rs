@@ -14,7 +14,6 @@ use crate::archive::export::Export;
 use crate::archive::{Archive, filter::Filter};
 use crate::campaign::New;
 use crate::config::Config;
-use crate::outgoing::What;
 use crate::plan::catalog::Category;
 use crate::plan::files::directories;
 use crate::record::Request;
@@ -22,6 +21,7 @@ use crate::redact::keys;
 use crate::run::campaign;
 use crate::run::manifest::{Kind, Tags};
 
+mod bundling;
 mod comparing;
 mod consent;
 mod evaluating;
@@ -36,6 +36,8 @@ mod reporting;
 mod sweep;
 mod values;
 
+pub use bundling::Bundled;
+use bundling::Bundling;
 use comparing::Compare;
 pub use comparing::{Compared, refuse_unknown};
 pub use consent::Consent;
@@ -63,16 +65,6 @@ A file may hold several tables or documents, in several formats and with other t
 file is a run, and each folder of the toolkit a campaign with a run for each log; a log that failed is \
 a run that failed, with its reason. A file is imported once. What it does not say, as the machine and \
 the command line, stays unknown.";
-
-const BUNDLE_HELP: &str = "\
-Examples:
-  halo-record bundle latest --dry-run   what would be in it, and what was replaced
-  halo-record bundle latest
-  halo-record verify 20261124T035512.123Z-llama-bench-qwen3.tar.zst
-
-It has the manifest and the tables; with --raw also what your programs printed. Names of hosts and \
-users, paths but for their last part, keys, addresses and identifiers are replaced in all of it. \
-Nobody can know what your programs print: look at --dry-run before you give it away.";
 
 const BENCHMARK_USAGE: &str = "halo-record benchmark [OPTIONS] -- COMMAND [ARGUMENT]...
        halo-record benchmark [OPTIONS] --models LIST [--kv-types LIST]...
@@ -188,23 +180,8 @@ enum Subcommands {
     #[command(after_help = reporting::HELP)]
     Report(Reporting),
     /// Write a run as one file for others, without host, user, paths and keys
-    #[command(after_help = BUNDLE_HELP)]
-    Bundle {
-        #[command(flatten)]
-        run: Run,
-        /// Where to [default: RUN.tar.zst]
-        #[arg(long, short, value_name = "FILE")]
-        output: Option<PathBuf>,
-        /// Also what the tool printed and the files that it wrote, cleaned like the rest
-        #[arg(long)]
-        raw: bool,
-        /// Show what would be in it and what was replaced, and write nothing
-        #[arg(long)]
-        dry_run: bool,
-        /// Replace a file that is there
-        #[arg(long)]
-        force: bool,
-    },
+    #[command(after_help = bundling::HELP)]
+    Bundle(Bundling),
     /// Keep a log of changes that were tried, with what was measured
     #[command(after_help = logging::HELP)]
     Log(Logging),
@@ -417,18 +394,7 @@ pub enum Action {
         consent: Consent,
     },
     /// Write a run as one file.
-    Bundle {
-        /// The run.
-        run: String,
-        /// Where to.
-        output: Option<PathBuf>,
-        /// What is in it.
-        what: What,
-        /// Whether it is only shown.
-        is_trial: bool,
-        /// Whether a file that is there is replaced.
-        is_forced: bool,
-    },
+    Bundle(Bundled),
     /// Do something with the log of changes.
     Log(Logged),
     /// Write a report.
@@ -512,13 +478,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usa
         Subcommands::Ab(interleave) => {
             return Ok(Asked::Interleave(Box::new(interleave.asked(archive)?)));
         }
-        Subcommands::Bundle { run, output, raw, dry_run, force } => Action::Bundle {
-            run: run.run,
-            output,
-            what: if raw { What::Raw } else { What::Figures },
-            is_trial: dry_run,
-            is_forced: force,
-        },
+        Subcommands::Bundle(bundling) => Action::Bundle(bundling.into()),
         Subcommands::Log(logging) => Action::Log(logging.logged()?),
         Subcommands::Report(Reporting { runs, format, output, as_is, force }) => {
             Action::Report(Reported { runs, format, output, is_as_it_is: as_is, is_forced: force })

@@ -169,7 +169,10 @@ impl Shortener<'_> {
         let host_end = address.find(['/', '?', '#', ',', ')', ';']).unwrap_or(address.len());
         let (authority, path) = address.split_at(host_end);
         let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(u, h)| (u, h));
-        let name = host.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(':');
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.chars().all(|c| c.is_ascii_digit()) => name,
+            _ => host,
+        };
         let is_one_of = |known: &[&str]| {
             known.iter().any(|known| {
                 name.eq_ignore_ascii_case(known)

@@ -1,24 +1,18 @@
 //! Bundles runs for others.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use halo::archive::Archive;
 use halo::bundle;
-use halo::outgoing::What;
+use halo::cli::record::Bundled;
 
 use super::{print, tell};
 
 /// Writes a run as one file, or shows what would be in it.
-pub(super) fn bundle(
-    archive: &Archive,
-    run: &str,
-    output: Option<PathBuf>,
-    what: What,
-    is_trial: bool,
-    is_forced: bool,
-) -> anyhow::Result<ExitCode> {
-    let run = super::readable(archive, run)?;
+pub(super) fn bundle(archive: &Archive, asked: Bundled) -> anyhow::Result<ExitCode> {
+    let Bundled { run, output, what, is_trial, is_forced } = asked;
+    let run = super::readable(archive, &run)?;
     let file = output.unwrap_or_else(|| format!("{}{}", run.name(), bundle::ENDING).into());
     if !is_trial {
         super::ensure_writable(&file, is_forced)?;

@@ -154,9 +154,7 @@ fn act(archive: &Archive, action: Action) -> anyhow::Result<ExitCode> {
         }
         Action::Remove(runs, consent) => remove::named(archive, &runs, consent),
         Action::Prune { keep, consent } => remove::surplus(archive, keep, consent),
-        Action::Bundle { run, output, what, is_trial, is_forced } => {
-            bundle::bundle(archive, &run, output, what, is_trial, is_forced)
-        }
+        Action::Bundle(asked) => bundle::bundle(archive, asked),
         Action::Log(asked) => log::act(archive, asked),
         Action::Report(asked) => report::report(archive, &asked),
         Action::Export { run, what, is_as_it_is } => {

@@ -275,10 +275,11 @@ fn the_exporter_says_no_text_of_others_to_the_terminal() {
 fn tables_are_data_in_a_pipe_and_text_on_a_terminal() {
     let archive = Archive::new();
     archive.record(&[], &["sh", "-c", &format!("{} mark \"$0\"", own(&archive)), PLANTED]);
-    let words = ["export", "latest", "--table", "marks", "--format", "csv"];
+    let words = ["export", "latest", "--as-is", "--table", "marks", "--format", "csv"];
     let whole = archive.run(&words);
     assert!(String::from_utf8(whole.stdout).unwrap().contains(PLANTED));
-    let json = archive.run(&["export", "latest", "--table", "marks", "--format", "json"]);
+    let json =
+        archive.run(&["export", "latest", "--as-is", "--table", "marks", "--format", "json"]);
     assert_harmless("JSON Lines", &json.stdout);
     let lines = String::from_utf8(json.stdout).unwrap();
     let names: Vec<Value> = lines
