@@ -184,7 +184,9 @@ impl Shortener<'_> {
             clean.push_str(user);
             clean.push('@');
         }
-        let is_address = name.starts_with('[') || name.parse::<std::net::Ipv4Addr>().is_ok();
+        let is_replaced = name.chars().all(|c| ('\u{f0000}'..='\u{f00ff}').contains(&c));
+        let is_address =
+            is_replaced || name.starts_with('[') || name.parse::<std::net::Ipv4Addr>().is_ok();
         if is_address || is_one_of(&PUBLIC) || is_one_of(&KNOWN) || name.is_empty() {
             clean.push_str(host);
         } else {
