@@ -24,31 +24,34 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     while let Some(start) = text[at..].find(is_of_word).map(|offset| at + offset) {
         let end =
             text[start..].find(|c| !is_of_word(c)).map_or(text.len(), |offset| start + offset);
-        found.extend(parts(&text[start..end]).map(|part| start + part.start..start + part.end));
+        found.extend(
+            parts(&text[start..end]).into_iter().map(|part| start + part.start..start + part.end),
+        );
         at = end;
     }
     found
 }
 
-/// The word where it is random as a whole, else those of its parts that are.
-fn parts(word: &str) -> impl Iterator<Item = Range<usize>> {
-    let whole = is_random(word).then_some(0..word.len());
-    let has_none = whole.is_none();
-    // A key in a path, or behind the name of its variable.
-    let starts = std::iter::once(0).chain(word.match_indices(['/', '=']).map(|(at, _)| at + 1));
-    let pieces = starts.map(|start| {
-        let length = word[start..].find(['/', '=']).unwrap_or(word.len() - start);
-        start..start + length
+/// The word where it is random as a whole, else those of its parts that are: a key in a path, behind
+/// the name of its variable, at the end of a name.
+fn parts(word: &str) -> Vec<Range<usize>> {
+    // Names of C++ as linkers know them.
+    if word.starts_with("_Z") {
+        return Vec::new();
+    }
+    if is_random(word) {
+        return vec![0..word.len()];
+    }
+    let mut start = 0;
+    let pieces = word.split_inclusive(['/', '=', '-', '_', '+', '~']).map(|piece| {
+        let range = start..start + piece.trim_end_matches(['/', '=', '-', '_', '+', '~']).len();
+        start += piece.len();
+        range
     });
-    let pieces = pieces.filter(|piece| is_random(&word[piece.clone()])).collect::<Vec<_>>();
-    whole.into_iter().chain(pieces.into_iter().filter(move |_| has_none))
+    pieces.filter(|piece| is_random(&word[piece.clone()])).collect()
 }
 
 fn is_random(word: &str) -> bool {
-    // Names of C++ as linkers know them.
-    if word.starts_with("_Z") {
-        return false;
-    }
     let kind = |c: char| match c {
         'a'..='z' => Some(0),
         'A'..='Z' => Some(1),
@@ -92,6 +95,7 @@ mod tests {
             "a=wJalrXUtn1FEMIK7MDENGbPxRfiCYEXAMP b",
             "/x/wJalrXUtn1FEMIK7MDENGbPxRfiCYEXAMP/y",
             "je7MtGbClwBF-2Zp9Utkh3yCo8nvbEXAMPLEKEY",
+            "my-key-of-a-b-c-d-e-f-wJalrXUtn1FEMIK7MDENGbPxRfi",
         ] {
             assert_eq!(find(text).len(), 1, "{text}");
         }
