@@ -26,6 +26,8 @@ pub struct Bundled {
     pub name: String,
     /// The files in it beside the manifest.
     pub files: Vec<File>,
+    /// Files that are left out because nobody can look through them.
+    pub left_out: u64,
     /// What was replaced in it.
     pub replaced: Replaced,
 }
@@ -63,10 +65,12 @@ pub fn write(
     let staging = staging.map_err(refuse)?;
     let mut redactor = outgoing::redactor(&run.manifest()?);
     let (name, manifest) = outgoing::copy(run, staging.path(), what, &mut redactor)?;
+    let left_out = manifest.bundle.as_ref().and_then(|bundle| bundle.removed.get(outgoing::PACKED));
+    let left_out = left_out.copied().unwrap_or_default();
     if !is_trial {
         pack::pack(staging.path(), &name, &manifest, file).map_err(refuse)?;
     }
     staging.close().map_err(refuse)?;
     let replaced = redactor.replaced;
-    Ok(Bundled { file: file.to_owned(), name, files: manifest.files, replaced })
+    Ok(Bundled { file: file.to_owned(), name, files: manifest.files, left_out, replaced })
 }

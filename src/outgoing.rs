@@ -20,7 +20,7 @@ use crate::run::manifest::{Bundle, File, Manifest};
 use crate::run::{RAW, Share};
 
 /// How files are counted that are left out because nobody can look through them.
-const PACKED: &str = "packed file";
+pub const PACKED: &str = "packed file";
 
 /// What a copy of a run has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -40,6 +40,7 @@ mod guard;
 mod inhibit;
 mod journal;
 mod leftovers;
+mod machine;
 pub mod mark;
 pub mod model;
 mod opening;

@@ -1,16 +1,20 @@
 //! A table again, with other texts in it.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, Schema};
 
 use super::read::Table;
 use super::write::{Identity, Output};
 use super::{ArchiveError, RunDirectory};
 use crate::run::Manifest;
+
+/// What a column says of itself.
+const ABOUT: [&str; 3] = ["unit", "help", "from"];
 
 /// Writes a table of a run into another directory, each text of it as `clean` gives it for its column;
 /// numbers, times and truths stay as they are. Columns of other kinds are left out: halo writes none.
@@ -33,7 +37,14 @@ pub fn texts(
     let kept: Vec<usize> =
         (0..).zip(fields).filter(|(_, field)| is_kept(field)).map(|(at, _)| at).collect();
     let schema = table.schema().project(&kept);
-    let schema = Arc::new(schema.map_err(|error| ArchiveError::at(table.path(), error))?);
+    let schema = schema.map_err(|error| ArchiveError::at(table.path(), error))?;
+    // What is said of the file itself is written anew; of a column what halo says of one.
+    let fields = schema.fields().iter().map(|field| {
+        let about = field.metadata().iter().filter(|(key, _)| ABOUT.contains(&key.as_str()));
+        let about = about.map(|(key, text)| (key.clone(), clean("unit", text)));
+        field.as_ref().clone().with_metadata(about.collect::<HashMap<_, _>>())
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let mut output = Output::create(to, file, Arc::clone(&schema), &identity).map_err(refuse)?;
     for batch in table.columns(&kept)? {
         let batch = batch?;

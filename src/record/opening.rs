@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::preflight::Prepared;
-use super::{Request, collect, file_name, model};
+use super::{Request, collect, file_name, machine, model};
 use crate::archive::RunDirectory;
 use crate::command_line::{self, model::NamedModel};
 use crate::redact::keys;
@@ -63,6 +63,7 @@ pub(super) fn manifest(
     started: Timestamp,
 ) -> Manifest {
     let working = std::env::current_dir().unwrap_or_default();
+    let id = uuid::Uuid::now_v7().to_string();
     Manifest {
         name: directory.name().to_owned(),
         campaign: request.campaign.as_ref().map(|of| of.campaign.clone()),
@@ -73,10 +74,11 @@ pub(super) fn manifest(
             asked: keys::hide_in_command(&request.argv),
             executed: keys::hide_in_command(&prepared.plan.argv),
             directory: working.to_string_lossy().into_owned(),
+            machine: machine::of(&id),
             ..Command::default()
         },
         ..Manifest::begin(
-            uuid::Uuid::now_v7().to_string(),
+            id,
             request.kind,
             Origin::Recorded,
             State::Running,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use super::{close, collect};
+use super::{close, collect, machine};
 use crate::archive::filter::Listed;
 use crate::archive::{Archive, ArchiveError, RunDirectory, salvage};
 use crate::run::manifest::{Manifest, Origin, State};
@@ -41,7 +41,16 @@ pub fn recover(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
     // What was written after the journal's last line is of somebody else.
     let journal = run.opened().and_then(|run| run.open(JOURNAL));
     let last = journal.and_then(|journal| journal.metadata()?.modified());
-    if let Ok(last) = last {
+    // A run that comes from elsewhere may name any file of this machine.
+    let is_of_here =
+        manifest.command.machine.is_some() && manifest.command.machine == machine::of(&manifest.id);
+    if !is_of_here && !collect::places(&manifest.command).is_empty() {
+        manifest.add_problem(
+            "it was not begun on this machine, or before halo knew: files of its tool are left where they are"
+                .to_owned(),
+        );
+    }
+    if let (Ok(last), true) = (last, is_of_here) {
         let started = manifest.command.started.unwrap_or(manifest.started);
         collect::collect(run, &mut manifest, started, last + AFTER);
     }

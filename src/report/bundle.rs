@@ -5,11 +5,10 @@ use std::fmt::Write;
 use super::terminal::{plain_table, trimmed};
 use crate::bundle::Bundled;
 use crate::quantity;
-use crate::redact::Replaced;
 
-/// What was replaced, in words: `2 hosts, 1 path`.
-pub fn counts(replaced: &Replaced) -> String {
-    let words = replaced.counts.iter().map(|(kind, count)| {
+/// What was replaced, in words: `2 hosts, 1 path`, and what was left out.
+pub fn counts(bundled: &Bundled) -> String {
+    let words = bundled.replaced.counts.iter().map(|(kind, count)| {
         let word = kind.as_str();
         match (*count, word.strip_suffix("address")) {
             (1, _) => format!("1 {word}"),
@@ -19,7 +18,12 @@ pub fn counts(replaced: &Replaced) -> String {
         }
     });
     let words: Vec<String> = words.collect();
-    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+    let replaced = if words.is_empty() { "nothing".to_owned() } else { words.join(", ") };
+    match bundled.left_out {
+        0 => replaced,
+        1 => replaced + "; left out 1 packed file",
+        count => format!("{replaced}; left out {count} packed files"),
+    }
 }
 
 /// The files of a bundle, and each text that was replaced, with what stands in its place.
@@ -32,7 +36,7 @@ pub fn contents(bundled: &Bundled) -> String {
         files.add_row([path, quantity::bytes(file.bytes as f64)]);
     }
     text.push_str(&trimmed(&files));
-    let _ = write!(text, "\nreplaced {}", counts(&bundled.replaced));
+    let _ = write!(text, "\nreplaced {}", counts(bundled));
     if bundled.replaced.texts.is_empty() {
         return text + "\n";
     }

@@ -220,6 +220,10 @@ pub struct Command {
     pub executed: Vec<String>,
     /// Where.
     pub directory: String,
+    /// What tells the machine that began the run from all others, as `record::machine` makes it:
+    /// only there files are taken from where the command worked when the run is recovered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
     /// The files and directories into which its tool writes, as whole paths.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<String>,
@@ -253,7 +257,7 @@ pub struct Command {
 share!(Command {
     keep gpus, started, ended, exit_code, signal, asked_to_end, lost_server;
     clean asked, executed, aborted;
-    leave_out directory, places;
+    leave_out directory, machine, places;
 });
 
 /// The tool that a command runs.

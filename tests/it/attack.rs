@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 mod archives;
 mod bundles;
@@ -335,4 +335,38 @@ fn the_limits_of_the_test_hold() {
     let status = Command::new("sh").args(["-c", taking]).stdout(Stdio::null()).status().unwrap();
     assert!(!status.success(), "a limit of data holds nothing here");
     assert!(seen(&place.path("outside")).len() > 2);
+}
+
+/// Its manifest says that its tool wrote what belongs to somebody here.
+#[test]
+fn a_run_of_another_machine_takes_no_files_from_here() {
+    let take = |machine: Option<String>| {
+        let place = Place::new();
+        let results = place.path("outside/results_2026-11-28T00-00-00.000000.json");
+        fs::write(&results, format!("{{\"results\": {{}}, \"said\": \"{SECRET}\"}}")).unwrap();
+        let outside = place.path("outside").display().to_string();
+        place.manifest(|manifest| {
+            let command = &mut manifest["command"];
+            command["executed"] = json!([
+                "lm_eval",
+                "--model",
+                "local-completions",
+                "--tasks",
+                "x",
+                "--output_path",
+                outside
+            ]);
+            command["places"] = json!([outside]);
+            command["started"] = json!("2026-11-24T05:00:50Z");
+            command["machine"] = json!(machine);
+        });
+        place.journal("");
+        assert_eq!(ended(&place, &["recover", RUN]).unwrap().code(), Some(0));
+        let manifest = fs::read_to_string(place.run("manifest.json")).unwrap();
+        let copied = place.run("raw/files").exists();
+        (copied, manifest.contains("was not begun on this machine"))
+    };
+    for foreign in [None, Some(String::new()), Some("0".repeat(64))] {
+        assert_eq!(take(foreign.clone()), (false, true), "{foreign:?}");
+    }
 }

@@ -21,7 +21,7 @@ pub(super) fn bundle(archive: &Archive, asked: Bundled) -> anyhow::Result<ExitCo
     if is_trial {
         return print(&halo::report::bundle::contents(&bundled));
     }
-    tell(&format!("replaced {}", halo::report::bundle::counts(&bundled.replaced)));
+    tell(&format!("replaced {}", halo::report::bundle::counts(&bundled)));
     tell(&format!(
         "look at it before you give it away: `tar --zstd -xOf {0} | less`, or `halo-record bundle {1} --dry-run`",
         file.display(),

@@ -79,7 +79,7 @@ fn a_directory_gets_every_table() {
     for (format, extension) in [("csv", "csv"), ("json", "jsonl"), ("parquet", "parquet")] {
         let directory = place.path().join("deep").join(format);
         let output = directory.to_str().unwrap();
-        archive.print(&["export", "latest", "--format", format, "--output", output]);
+        archive.print(&["export", "latest", "--as-is", "--format", format, "--output", output]);
         let mut found: Vec<String> = fs::read_dir(&directory)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

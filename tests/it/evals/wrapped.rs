@@ -225,7 +225,8 @@ fn a_log_that_cannot_be_looked_through_is_in_no_bundle() {
     bench.tool("inspect", "inspect-ai/eval", "");
     assert!(bench.eval(INSPECT).status().unwrap().success());
     let file = bench.path().join("run.tar.zst");
-    let output = bench.archive.program(&["bundle", "latest", "-o"]).arg(&file).output().unwrap();
+    let output =
+        bench.archive.program(&["bundle", "latest", "--raw", "-o"]).arg(&file).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("1 packed file"), "{}", text(&output.stderr));
     let verified = bench.archive.program(&["verify"]).arg(&file).output().unwrap();
