@@ -8,7 +8,7 @@ pub(crate) mod names;
 mod paths;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 pub use names::people;
@@ -34,6 +34,9 @@ pub(crate) const NOBODY: [&str; 14] = [
 
 /// How often a text is gone through at most: the second time finds nothing but in constructed ones.
 const MOST_PASSES: usize = 5;
+
+/// A text of so many bytes is remembered where nothing was replaced in it.
+const SHORT: usize = 256;
 
 /// More different texts than this are counted and not kept.
 const MOST_KEPT: usize = 10_000;
@@ -119,6 +122,8 @@ pub struct Redactor {
     places: Vec<String>,
     /// Identifiers that stay, because they are those of the run itself.
     own: Vec<String>,
+    /// Short texts in which nothing is to be replaced: the same few stand in most places.
+    harmless: HashSet<String>,
     /// What was replaced.
     pub replaced: Replaced,
 }
@@ -143,12 +148,21 @@ impl Redactor {
         let mut places: Vec<String> = places.into_iter().filter(is_place).collect();
         places.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         places.dedup();
-        Self { names, places, own, replaced: Replaced::default() }
+        Self { names, places, own, harmless: HashSet::new(), replaced: Replaced::default() }
     }
 
     /// The text without what is private.
     pub fn clean(&mut self, text: &str) -> String {
+        if self.harmless.contains(text) {
+            return text.to_owned();
+        }
         let mut clean = self.pass(text);
+        if clean == text {
+            if text.len() <= SHORT && self.harmless.len() < MOST_KEPT {
+                self.harmless.insert(clean.clone());
+            }
+            return clean;
+        }
         // What stood in front of a thing may have kept another from being found behind it.
         for _ in 1..MOST_PASSES {
             let again = self.pass(&clean);

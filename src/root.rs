@@ -16,7 +16,7 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, FsWord, flock, statfs};
+use rustix::fs::{FlockOperation, FsWord, Mode, OFlags, flock, statfs};
 use rustix::io::Errno;
 
 pub use error::{ReadError, Reason};
@@ -316,7 +316,7 @@ impl Root {
     pub fn is_locked(&self, path: &str) -> Result<bool, ReadError> {
         let location = self.locate(path);
         self.fault(path)
-            .and_then(|()| File::open(self.resolve(path)?))
+            .and_then(|()| open(&self.resolve(path)?))
             .and_then(|directory| match flock(directory, FlockOperation::NonBlockingLockShared) {
                 Err(Errno::WOULDBLOCK) => Ok(true),
                 result => Ok(result.map(|()| false)?),
@@ -449,12 +449,18 @@ fn walk_later(left: &mut Vec<OsString>, path: &Path) {
     left.extend(names);
 }
 
+/// Opens a file for reading; a FIFO in its place is empty, where it would be waited for otherwise.
+fn open(location: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(location, flags, Mode::empty())?.into())
+}
+
 /// At most `limit + 1` bytes, so that the caller can tell a file that is too large.
 ///
 /// A read that does not fill the buffer of an attribute is its end: sysfs gives an attribute
 /// whole, and asking again would make the driver produce it again.
 fn read_at_most(location: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    let mut file = File::open(location)?;
+    let mut file = open(location)?;
     if limit == ATTRIBUTE_BYTES {
         let mut buffer = [0; ATTRIBUTE_BYTES + 1];
         let length = loop {
@@ -471,7 +477,7 @@ fn read_at_most(location: &Path, limit: usize) -> io::Result<Vec<u8>> {
 }
 
 fn for_each_line(location: &Path, mut each: impl FnMut(&str)) -> io::Result<()> {
-    let mut table = BufReader::new(File::open(location)?.take(TABLE_BYTES));
+    let mut table = BufReader::new(open(location)?.take(TABLE_BYTES));
     let mut line = Vec::new();
     while table.read_until(b'\n', &mut line)? > 0 {
         each(&String::from_utf8_lossy(&line));

@@ -11,6 +11,9 @@ use crate::archive::{ArchiveError, RunDirectory, read, rewrite};
 use crate::redact::{Kind, Redactor};
 use crate::run::{Manifest, Share, share};
 
+/// No text of a table is longer, in bytes: halo cuts what it takes over.
+const LONGEST: usize = 64 * 1024;
+
 /// Writes the tables into a directory.
 pub(super) fn copy(
     run: &RunDirectory,
@@ -27,6 +30,9 @@ pub(super) fn copy(
                 Shared::Kept => text.to_owned(),
                 Shared::Program => share::program(text.to_owned(), redactor),
                 Shared::Nothing => redactor.stand_in(Kind::Identifier, text),
+                _ if text.len() > LONGEST => {
+                    format!("(a text of {} bytes is left out)", text.len())
+                }
                 cleaned => match known.get(text) {
                     Some(clean) => clean.clone(),
                     None => {

@@ -4,6 +4,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
+use super::text::line_before;
+
 /// What an identifier is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -114,6 +116,12 @@ const MACHINES: [&str; 9] = [
 const HARDWARE: [&str; 9] =
     ["mac", "hwaddr", "macaddr", "ether", "lladdr", "bssid", "hwaddress", "macaddress", "bdaddr"];
 
+/// Groups of the longest address of hardware, that of InfiniBand, and some more.
+const MOST_GROUPS: usize = 32;
+
+/// Characters of the longest IPv6 address.
+const LONGEST_V6: usize = 45;
+
 /// Where identifiers stand in a text, in order, none in another.
 pub(crate) fn find(text: &str) -> Vec<(Range<usize>, Kind)> {
     let mut found = Vec::new();
@@ -216,8 +224,8 @@ fn hardware(text: &str) -> Option<usize> {
         let mut at = 0;
         loop {
             let rest = &text[at..];
-            let length = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
-            if !(1..=2).contains(&length) {
+            let length = rest.bytes().take(3).take_while(u8::is_ascii_hexdigit).count();
+            if !(1..=2).contains(&length) || groups.len() > MOST_GROUPS {
                 break;
             }
             groups.push(length);
@@ -265,7 +273,11 @@ fn bare_hardware(text: &str, at: usize, rest: &str) -> Option<usize> {
 /// The length of an IPv6 address that means a machine.
 fn v6(text: &str) -> Option<usize> {
     let is_of_address = |c: char| c.is_ascii_hexdigit() || ":.".contains(c);
-    let length = text.find(|c| !is_of_address(c)).unwrap_or(text.len());
+    // The longest has eight groups, or six and an IPv4 address.
+    let length = text.chars().take(LONGEST_V6 + 1).take_while(|c| is_of_address(*c)).count();
+    if length > LONGEST_V6 {
+        return None;
+    }
     let candidate = text[..length].trim_end_matches(['.', ':']);
     let whole =
         if text[..length].ends_with("::") { &text[..candidate.len() + 2] } else { candidate };
@@ -354,7 +366,7 @@ fn is_address(text: &str, at: usize, end: usize, octets: [u8; 4]) -> bool {
 
 /// The last word in front of a place, in small letters, over quotes, spaces and signs.
 fn word_before(text: &str, at: usize) -> Option<String> {
-    let line = text[..at].rsplit('\n').next()?;
+    let line = line_before(text, at);
     let before = line.trim_end_matches(|c: char| !c.is_ascii_alphabetic());
     // What stands further away says nothing.
     if line.len() - before.len() > 6 {
@@ -384,7 +396,7 @@ fn by_its_name(text: &str, word: &Range<usize>) -> Option<Kind> {
     if value.len() < 5 || !value.contains(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    let line = text[..word.start].rsplit('\n').next()?;
+    let line = line_before(text, word.start);
     let before = line.trim_end_matches([' ', '\t', '"', '\'', '=', '#', '\\']);
     // A colon belongs to the word before it.
     let name = before.trim_end_matches([':', '.']).trim_end_matches(['"', '\'', ' ', '\\']);

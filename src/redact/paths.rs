@@ -70,7 +70,7 @@ const FILES: [&str; 26] = [
     "yml",
 ];
 
-/// How many bytes a path in quotes may have.
+/// How many bytes a path in quotes and an address may have.
 const LONGEST: usize = 4096;
 
 /// A text without paths, and what was taken out: each path and what stays of it.
@@ -157,6 +157,7 @@ impl Shortener<'_> {
             return None;
         }
         let is_end = |c: char| c.is_whitespace() || "\"'`<>|\\^{}".contains(c);
+        let rest = &rest[..rest.floor_char_boundary(LONGEST)];
         let length = rest.find(is_end).unwrap_or(rest.len());
         let address = &rest[..length];
         if scheme == "file" {
@@ -204,14 +205,8 @@ impl Shortener<'_> {
             clean.push('/');
             clean.push_str(keep);
         }
-        // What is asked for may have paths of its own.
-        if let Some(sign) = query.chars().next() {
-            clean.push(sign);
-            let query = query[1..].replace("%2F", "/").replace("%2f", "/");
-            let query = self.shorten(&query);
-            clean.push_str(&query);
-        }
-        Some(3 + length)
+        // What is asked for may have paths and keys of its own: it is gone through like any text.
+        Some(3 + length - query.len())
     }
 }
 
@@ -307,6 +302,11 @@ fn spaced_length(rest: &str, length: usize) -> usize {
 
 /// What stays of a word; none where it is no private path.
 fn kept(token: &str, is_drive: bool) -> Option<String> {
+    // As it stands in the address of another server.
+    if token.contains("%2F") || token.contains("%2f") {
+        let decoded = token.replace("%2F", "/").replace("%2f", "/");
+        return kept(&decoded, is_drive).or(Some(decoded));
+    }
     if token.contains('\\') && (is_drive || token.starts_with('\\') || token.starts_with("..")) {
         let last = token.trim_end_matches(['\\', '/']).rsplit(['\\', '/']).next();
         return Some(last.unwrap_or_default().to_owned());

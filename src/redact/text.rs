@@ -45,6 +45,15 @@ fn behind_escaped(text: &str) -> Option<&str> {
     parameters[end..].strip_prefix(|c: char| c.is_ascii_alphabetic())
 }
 
+/// How far back is looked for what says what a word is, in bytes.
+const LOOKED_BACK: usize = 128;
+
+/// What stands in front of a place on its line, as far as it matters.
+pub(super) fn line_before(text: &str, at: usize) -> &str {
+    let before = &text[text.ceil_char_boundary(at.saturating_sub(LOOKED_BACK))..at];
+    before.rsplit('\n').next().unwrap_or(before)
+}
+
 /// Control characters, and those of Unicode that take no place: joiners, marks of direction, byte
 /// order marks, soft hyphens, variation selectors, and the private ones that stand for what was
 /// taken out.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::machine::fixtures;
 
 /// How long anything may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `halo-exporter` without the variables of whoever runs the test.
 pub(crate) fn command() -> Command {

@@ -14,6 +14,7 @@ mod wrapping;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ use crate::program::host_flags;
 const HOST: &str = "strix-halo-desktop-128g";
 
 /// How long anything may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An archive of a test.
 pub(crate) struct Archive {
@@ -107,10 +108,20 @@ pub(crate) fn raw(run: &Path, name: &str) -> String {
 }
 
 /// Writes a program: a stand-in for one that cannot be had here.
+///
+/// Another process writes it: a test beside this one that starts a program in that moment would hold
+/// the file open for writing, and the kernel starts no such file (`ETXTBSY`).
 pub(crate) fn write_program(path: &Path, script: &str) {
-    use std::os::unix::fs::PermissionsExt;
-    fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut writer = Command::new("sh")
+        .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
+        .arg(path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = writer.stdin.take().unwrap();
+    input.write_all(format!("#!/bin/sh\n{script}\n").as_bytes()).unwrap();
+    drop(input);
+    assert!(writer.wait().unwrap().success());
 }
 
 /// The search path with a directory of stand-ins first.

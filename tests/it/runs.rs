@@ -8,7 +8,7 @@ use halo::metric::Samples;
 use halo::root::{Reason, Root};
 use halo::run::Manifest;
 use halo::source::{Presence, Reader, runs};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{CWD, FileType, FlockOperation, Mode, flock, mknodat};
 
 use crate::machine::fixtures;
 
@@ -143,6 +143,10 @@ fn a_manifest_that_cannot_be_used_costs_its_own_run() {
     archive.write("20261123T000000.000Z-large", &(manifest(FIRST) + &" ".repeat(300_000)));
     let link = archive.run("20261124T000000.000Z-loop");
     std::os::unix::fs::symlink(link.file_name().unwrap(), &link).unwrap();
+    archive.write("20261125T000000.000Z-fifo", "");
+    let fifo = archive.run("20261125T000000.000Z-fifo").join("manifest.json");
+    fs::remove_file(&fifo).unwrap();
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0).unwrap();
     let samples = archive.read();
     assert_eq!(lines(&samples, "halo_run_active").len(), 1, "{samples:?}");
     let mut reasons: Vec<(String, Reason)> = samples
@@ -152,6 +156,7 @@ fn a_manifest_that_cannot_be_used_costs_its_own_run() {
         .collect();
     reasons.sort();
     let expected = [
+        ("fifo", Reason::Garbage),
         ("large", Reason::Garbage),
         ("loop", Reason::Io),
         ("newer", Reason::Unsupported),

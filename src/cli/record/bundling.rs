@@ -9,7 +9,7 @@ use crate::outgoing::What;
 
 pub(super) const HELP: &str = "\
 Examples:
-  halo-record bundle latest --dry-run   what would be in it, and what was replaced
+  halo-record bundle latest --dry-run   what would be in it
   halo-record bundle latest
   halo-record verify 20261124T035512.123Z-llama-bench-qwen3.tar.zst
 

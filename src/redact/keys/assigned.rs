@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::redact::text::line_before;
+
 /// What a name ends in that holds a secret.
 const SECRET_PARTS: [&str; 21] = [
     "apikey",
@@ -59,6 +61,12 @@ const HARMLESS_BEFORE: [&str; 20] = [
 /// More of them, which stand before `token` alone.
 const HARMLESS_TOKENS: [&str; 5] = ["suffix", "n", "num", "per", "time"];
 
+/// How far it is looked whether what stands behind `key:` has a digit, in characters.
+const LONGEST_PROSE: usize = 200;
+
+/// How far an array is looked through, in bytes.
+const LONGEST_ARRAY: usize = 4096;
+
 /// Whether an option, a variable or a field is named as secrets are: `--api-key`, `HF_TOKEN`,
 /// `apiKey`, `PGPASSWORD`.
 pub(crate) fn is_secret_name(name: &str) -> bool {
@@ -114,8 +122,8 @@ fn parts(name: &str) -> Vec<String> {
 /// one word has them too.
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let mut found = Vec::new();
-    let mut at = 0;
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let (mut at, mut covered) = (0, 0);
     while let Some(start) = text[at..].find(is_name).map(|offset| at + offset) {
         let end = text[start..].find(|c| !is_name(c)).map_or(text.len(), |offset| start + offset);
         at = end;
@@ -123,8 +131,10 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
         if !is_secret_name(name) && !is_behind_user(text, start, name) {
             continue;
         }
-        // The value is looked through too: it may be the name of a further one.
-        values_behind(text, start, end, &mut found);
+        // The value is looked through too: it may be the name of a further one, which goes on behind it.
+        let known = found.len();
+        values_behind(text, start, end, covered, &mut found);
+        covered = found[known..].iter().map(|value| value.end).fold(covered, usize::max);
     }
     found.retain(|value| !value.is_empty());
     found
@@ -132,7 +142,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
 
 /// Whether it is the `password` of a line of `.netrc`: `login NAME password SECRET`.
 fn is_behind_user(text: &str, start: usize, name: &str) -> bool {
-    name == "password" && text[..start].split_whitespace().rev().nth(1) == Some("login")
+    name == "password" && line_before(text, start).split_whitespace().rev().nth(1) == Some("login")
 }
 
 /// What stands between a name and its value.
@@ -147,7 +157,13 @@ enum Sign {
 }
 
 /// The values that stand behind a name, without their quotes.
-fn values_behind(text: &str, name_start: usize, name_end: usize, found: &mut Vec<Range<usize>>) {
+fn values_behind(
+    text: &str,
+    name_start: usize,
+    name_end: usize,
+    covered: usize,
+    found: &mut Vec<Range<usize>>,
+) {
     let name = &text[name_start..name_end];
     let skip = |at: usize, characters: &[char]| {
         at + text[at..].len() - text[at..].trim_start_matches(characters).len()
@@ -171,9 +187,18 @@ fn values_behind(text: &str, name_start: usize, name_end: usize, found: &mut Vec
         return strings_of_array(text, begin + 1, found);
     }
     let quoted = skip(begin, &['\\', '"', '\'', '`']);
+    // In a value without quotes another such ends where that one ends.
+    if quoted < covered && quoted == begin && sign != Sign::Space {
+        return;
+    }
     let rest = &text[quoted..];
     // A header's value has words: Authorization: Bearer X.
     let is_header = sign == Sign::Colon && quoted == begin;
+    // `primary key: id` is no secret, and a key has digits.
+    let beginning = rest.chars().take(LONGEST_PROSE).take_while(|c| !"\"'\r\n".contains(*c));
+    if name == "key" && is_header && !beginning.into_iter().any(|c| c.is_ascii_digit()) {
+        return;
+    }
     let length = if is_header {
         rest.find(['"', '\'', '\r', '\n'])
     } else if quoted > begin {
@@ -182,11 +207,8 @@ fn values_behind(text: &str, name_start: usize, name_end: usize, found: &mut Vec
         rest.find(|c: char| c.is_whitespace() || ",;&'\"}`".contains(c))
     };
     let end = length.map_or(text.len(), |length| quoted + length);
-    // `primary key: id` is no secret, and a key has digits.
-    let value = &text[quoted..end];
-    let is_prose = name == "key" && is_header && !value.contains(|c: char| c.is_ascii_digit());
     let is_option = sign == Sign::Space && rest.starts_with("--");
-    if !is_option && !is_prose && !is_plain(name, value) {
+    if !is_option && !is_plain(name, &text[quoted..end]) {
         found.push(quoted..end);
     }
 }
@@ -200,8 +222,7 @@ fn is_plain(name: &str, value: &str) -> bool {
 
 /// Whether the word behind a name is its value: an option, or what a shell is told to set.
 fn is_word_of_command(text: &str, start: usize, name: &str) -> bool {
-    let line = text[..start].rsplit('\n').next().unwrap_or_default();
-    let before = line.trim_end();
+    let before = line_before(text, start).trim_end();
     let is_of_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let before = &before[before.trim_end_matches(is_of_word).len()..];
     name.starts_with("--")
@@ -212,7 +233,8 @@ fn is_word_of_command(text: &str, start: usize, name: &str) -> bool {
 
 /// The strings of an array of JSON or of a script, to its end.
 fn strings_of_array(text: &str, begin: usize, found: &mut Vec<Range<usize>>) {
-    let end = text[begin..].find(']').map_or(text.len(), |length| begin + length);
+    let most = text.floor_char_boundary(begin + LONGEST_ARRAY);
+    let end = text[begin..most].find(']').map_or(most, |length| begin + length);
     let mut at = begin;
     while let Some(open) = text[at..end].find(['"', '\'']).map(|offset| at + offset) {
         let quote = &text[open..=open];

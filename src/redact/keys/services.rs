@@ -1,5 +1,6 @@
 //! Keys of known services, by how they begin: `configs/keys.toml`.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -11,6 +12,18 @@ pub const SHIPPED: &str = include_str!("../../../configs/keys.toml");
 /// The keys that are known.
 static KNOWN: LazyLock<Vec<Form>> =
     LazyLock::new(|| parse(SHIPPED).expect("a test holds that the file is right"));
+
+/// Their beginnings, by the first byte.
+static BY_BYTE: LazyLock<HashMap<u8, Vec<(&str, &Form)>>> = LazyLock::new(|| {
+    let mut by_byte: HashMap<u8, Vec<(&str, &Form)>> = HashMap::new();
+    for (begin, form) in KNOWN.iter().flat_map(|form| form.begins.iter().map(move |b| (b, form))) {
+        by_byte.entry(begin.as_bytes()[0]).or_default().push((begin, form));
+    }
+    by_byte
+});
+
+/// In so many characters of a key there is a digit or a capital.
+const LOOKED_AT: usize = 256;
 
 /// How the keys of a service look.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -68,27 +81,46 @@ pub fn parse(text: &str) -> Result<Vec<Form>, toml::de::Error> {
     toml::from_str::<File>(text).map(|file| file.key)
 }
 
-/// Where the keys of known services stand.
+/// Where the keys of known services stand. Each beginning is looked for where a word begins.
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    let begins = KNOWN.iter().flat_map(|form| form.begins.iter().map(move |begin| (form, begin)));
-    for (form, begin) in begins {
-        for (start, _) in text.match_indices(begin.as_str()) {
-            let body = &text[start + begin.len()..];
-            let length = body.find(|c| !form.alphabet.has(c)).unwrap_or(body.len());
-            let is_random =
-                body[..length].contains(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase());
-            let is_word = !text[..start].ends_with(|c: char| c.is_ascii_alphanumeric());
-            if is_word && is_random && length >= form.least {
-                // The rest of the word belongs to it, whatever its alphabet.
-                let is_of_word = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-                let rest = &body[length..];
-                let more = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
-                found.push(start..start + begin.len() + length + more);
-            }
+    let mut at = 0;
+    for (start, _) in text.char_indices() {
+        let is_word = start >= at && !text[..start].ends_with(|c: char| c.is_ascii_alphanumeric());
+        if !is_word {
+            continue;
+        }
+        let Some(forms) = text.as_bytes().get(start).and_then(|byte| BY_BYTE.get(byte)) else {
+            continue;
+        };
+        let lengths = forms.iter().filter_map(|(begin, form)| length(&text[start..], begin, form));
+        if let Some(length) = lengths.max() {
+            found.push(start..start + length);
+            at = start + length;
         }
     }
     found
+}
+
+/// How long a key is that begins here.
+fn length(text: &str, begin: &str, form: &Form) -> Option<usize> {
+    let body = text.strip_prefix(begin)?;
+    let is_of_key = |c: &char| form.alphabet.has(*c);
+    let beginning = body.chars().take(LOOKED_AT).take_while(is_of_key);
+    let (mut count, mut is_random) = (0, false);
+    for c in beginning {
+        count += 1;
+        is_random |= c.is_ascii_digit() || c.is_ascii_uppercase();
+    }
+    if !is_random || count < form.least {
+        return None;
+    }
+    let length = body.find(|c| !form.alphabet.has(c)).unwrap_or(body.len());
+    // The rest of the word belongs to it, whatever its alphabet.
+    let is_of_word = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    let rest = &body[length..];
+    let more = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
+    Some(begin.len() + length + more)
 }
 
 #[cfg(test)]
