@@ -63,7 +63,7 @@ pub fn write(
         None => staging.tempdir_in("."),
     };
     let staging = staging.map_err(refuse)?;
-    let mut redactor = outgoing::redactor(&run.manifest()?);
+    let mut redactor = outgoing::redactor(run)?;
     let (name, manifest) = outgoing::copy(run, staging.path(), what, &mut redactor)?;
     let left_out = manifest.bundle.as_ref().and_then(|bundle| bundle.removed.get(outgoing::PACKED));
     let left_out = left_out.copied().unwrap_or_default();

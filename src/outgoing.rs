@@ -17,7 +17,7 @@ pub use redactor::redactor;
 use crate::archive::{ArchiveError, RunDirectory, files};
 use crate::redact::Redactor;
 use crate::run::manifest::{Bundle, File, Manifest};
-use crate::run::{RAW, Share};
+use crate::run::{RAW, Share, share};
 
 /// How files are counted that are left out because nobody can look through them.
 pub const PACKED: &str = "packed file";
@@ -45,17 +45,18 @@ pub fn copy(
     let manifest = run.manifest()?;
     let name = redactor.clean(run.name());
     tables::copy(run, &manifest, to, redactor)?;
+    let mut paths: Vec<String> = Vec::new();
     let mut left_out = 0;
-    if what == What::Raw {
-        for file in manifest.files.iter().filter(|file| is_raw(file)) {
-            left_out += u64::from(!raw::copy(run, file, to, redactor)?);
+    for file in &manifest.files {
+        let path = raw::path(&file.path, redactor);
+        let path = share::unused(path, |path| paths.iter().any(|used| used == path));
+        if what == What::Raw && is_raw(file) {
+            left_out += u64::from(!raw::copy(run, file, to, &path, redactor)?);
         }
+        paths.push(path);
     }
-    let originals = manifest
-        .files
-        .iter()
-        .map(|file| File { path: raw::path(&file.path, redactor), ..file.clone() });
-    let originals = originals.collect();
+    let originals = manifest.files.iter().zip(paths);
+    let originals = originals.map(|(file, path)| File { path, ..file.clone() }).collect();
     let mut shared = manifest.share(redactor);
     (shared.files, _) = files::describe(to).map_err(|error| ArchiveError::at(to, error))?;
     let replaced = redactor.replaced.counts.iter();
@@ -90,7 +91,7 @@ impl Copied {
     pub fn of(run: &RunDirectory) -> Result<Self, ArchiveError> {
         let refuse = |error: io::Error| ArchiveError::at(&std::env::temp_dir(), error);
         let directory = tempfile::Builder::new().prefix("halo-").tempdir().map_err(refuse)?;
-        let mut redactor = redactor(&run.manifest()?);
+        let mut redactor = redactor(run)?;
         let to = directory.path().join(redactor.clean(run.name()));
         std::fs::create_dir(&to).map_err(refuse)?;
         copy(run, &to, What::Figures, &mut redactor)?;

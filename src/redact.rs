@@ -195,11 +195,25 @@ impl Redactor {
         shown(&text)
     }
 
+    /// The same of a name that a tool or a driver gave, as `tg128 @ d4096`, `f16/q8_0` or
+    /// `hid_34_88_5d_aa_bb_cc`: keys, whole paths and identifiers are looked for in it, and no others.
+    pub fn clean_name(&mut self, text: &str) -> String {
+        let keys = keys::find(text).into_iter().map(|range| (range, Kind::Key)).collect();
+        let text = self.replace(text, keys);
+        let is_path =
+            text.starts_with(['/', '~', '.', '\\']) || text.contains(":/") || text.contains(":\\");
+        let text = if is_path { self.without_paths(&text) } else { text };
+        let found = identifiers::find(&text).into_iter();
+        let found = found.map(|(range, kind)| (range, Kind::from(kind))).collect();
+        shown(&self.replace(&text, found))
+    }
+
     /// The same of a value whose name says what it is: what is called `api_key` is one.
     pub fn clean_named(&mut self, name: &str, text: &str) -> String {
-        match keys::is_secret_name(name) && !text.is_empty() && text != keys::HIDDEN {
-            true => self.stand_in(Kind::Key, text),
-            false => self.clean(text),
+        if keys::is_secret_name(name) && !text.is_empty() && text != keys::HIDDEN {
+            self.stand_in(Kind::Key, text)
+        } else {
+            self.clean(text)
         }
     }
 

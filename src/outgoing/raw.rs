@@ -26,6 +26,7 @@ pub(super) fn copy(
     run: &RunDirectory,
     file: &manifest::File,
     to: &Path,
+    path: &str,
     redactor: &mut Redactor,
 ) -> Result<bool, ArchiveError> {
     let at = |error: io::Error| ArchiveError::at(&run.join(&file.path), error);
@@ -34,13 +35,12 @@ pub(super) fn copy(
     if is_of_tool && !is_text(open().map_err(at)?).map_err(at)? {
         return Ok(false);
     }
-    let path = path(&file.path, redactor);
     let mut write = || -> io::Result<()> {
         let to = Directory::of_archive(to)?;
         if let Some((above, _)) = path.rsplit_once('/') {
             to.make(above)?;
         }
-        let mut whole = to.begin(&path)?;
+        let mut whole = to.begin(path)?;
         let mut output = BufWriter::new(whole.file());
         clean(BufReader::new(open()?), &mut output, redactor)?;
         output.flush()?;
@@ -51,7 +51,7 @@ pub(super) fn copy(
     Ok(true)
 }
 
-/// The path of the copy: each part is a name of its own.
+/// The path of a copy: each part is a name of its own.
 pub(super) fn path(path: &str, redactor: &mut Redactor) -> String {
     let parts: Vec<String> = path.split('/').map(|part| redactor.clean(part)).collect();
     parts.join("/")

@@ -1,8 +1,10 @@
 //! Who and what must not be named in a copy of a run.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::Path;
 
+use crate::archive::{ArchiveError, RunDirectory};
 use crate::redact::{Kind, Redactor, people};
 use crate::run::Manifest;
 use crate::run::share::is_known_program;
@@ -20,12 +22,25 @@ const HOMES: [&str; 9] = [
     ":/Users/",
 ];
 
+/// What the command printed.
+const STDOUT: &str = "raw/stdout";
+const STDERR: &str = "raw/stderr";
+
 /// Names in such places that name nobody.
 const SHARED: [&str; 8] = ["Public", "Shared", "cdrom", "data", "disk", "models", "usb", "share"];
 
-/// A redactor for a run: it knows the people of this machine, those whose homes stand in the manifest,
-/// the name of this machine, and the directories that the run worked in.
-pub fn redactor(manifest: &Manifest) -> Redactor {
+/// How much of an output is looked through for homes, in bytes.
+const LOOKED_AT: u64 = 4 << 20;
+
+/// A redactor for a run: it knows the people of this machine, those whose homes stand in the manifest
+/// or at the beginning of the output, the name of this machine, and the directories that the run
+/// worked in.
+///
+/// # Errors
+///
+/// Where its manifest cannot be read.
+pub fn redactor(run: &RunDirectory) -> Result<Redactor, ArchiveError> {
+    let manifest = &run.manifest()?;
     let mut names: Vec<(String, Kind)> = Vec::new();
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     names.extend(host.split('.').next().map(|short| (short.to_owned(), Kind::Host)));
@@ -38,6 +53,14 @@ pub fn redactor(manifest: &Manifest) -> Redactor {
     // Who recorded it may be somebody else than who gives it away.
     let text = serde_json::to_string(manifest).unwrap_or_default();
     users.extend(homes(&text));
+    for output in [STDOUT, STDERR] {
+        let mut beginning = Vec::new();
+        let read = run.opened().and_then(|run| run.open(output));
+        if let Ok(output) = read {
+            let _ = output.take(LOOKED_AT).read_to_end(&mut beginning);
+        }
+        users.extend(homes(&String::from_utf8_lossy(&beginning)));
+    }
     names.extend(users.into_iter().map(|user| (user, Kind::User)));
     let used = manifest.processes.iter().flatten().map(|process| process.name.clone());
     let with_gpu = manifest.environment_at_start.facts.get("gpu.users");
@@ -47,7 +70,7 @@ pub fn redactor(manifest: &Manifest) -> Redactor {
     // A name as short as this stands in sentences by chance; in its own field it is replaced.
     let programs = programs.filter(|name| name.len() > 3);
     names.extend(programs.map(|name| (name, Kind::Process)));
-    Redactor::new(names, places(manifest), vec![manifest.id.clone()])
+    Ok(Redactor::new(names, places(manifest), vec![manifest.id.clone()]))
 }
 
 /// The names of users whose directories a text names.

@@ -23,29 +23,35 @@ pub(super) fn copy(
 ) -> Result<(), ArchiveError> {
     let name = redactor.clean(run.name());
     // The same few texts stand in most rows.
-    let mut known: HashMap<String, String> = HashMap::new();
+    let (mut known, mut labels) = (HashMap::<String, String>::new(), HashMap::new());
     for table in read::names(run)? {
         rewrite::texts(run, manifest, &table, to, &name, |column, text| {
             match schema::shared(column) {
-                Shared::Kept => text.to_owned(),
+                Shared::Kept => match labels.get(text) {
+                    Some(clean) => String::clone(clean),
+                    None => {
+                        let clean = redactor.clean_name(text);
+                        labels.insert(text.to_owned(), clean.clone());
+                        clean
+                    }
+                },
                 Shared::Program => share::program(text.to_owned(), redactor),
                 Shared::Nothing => redactor.stand_in(Kind::Identifier, text),
                 _ if text.len() > LONGEST => {
                     format!("(a text of {} bytes is left out)", text.len())
                 }
-                cleaned => match known.get(text) {
-                    Some(clean) => clean.clone(),
-                    None => {
-                        let json =
-                            (cleaned == Shared::CleanedJson).then(|| serde_json::from_str(text));
-                        let clean = match json {
-                            Some(Ok(value)) => Value::share(value, redactor).to_string(),
-                            _ => redactor.clean(text),
-                        };
-                        known.insert(text.to_owned(), clean.clone());
-                        clean
+                cleaned => {
+                    if let Some(clean) = known.get(text) {
+                        return clean.clone();
                     }
-                },
+                    let json = (cleaned == Shared::CleanedJson).then(|| serde_json::from_str(text));
+                    let clean = match json {
+                        Some(Ok(value)) => Value::share(value, redactor).to_string(),
+                        _ => redactor.clean(text),
+                    };
+                    known.insert(text.to_owned(), clean.clone());
+                    clean
+                }
             }
         })?;
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Refusal, own_file};
+use crate::redact::keys;
 
 pub mod capabilities;
 mod command;
@@ -104,6 +105,12 @@ impl Backend {
         };
         if !self.environment.keys().all(is_variable) {
             fault("environment: expected names of letters, digits and _");
+        }
+        let is_key = |(name, value): (&String, &String)| {
+            !value.is_empty() && (keys::is_secret_variable(name) || keys::hide(value) != *value)
+        };
+        if self.environment.iter().any(is_key) {
+            fault("environment: has a key, and commands are archived; export the variable instead");
         }
         if self.ubatch_long_context == Some(0) {
             fault("ubatch_long_context: expected a number above 0");

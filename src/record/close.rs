@@ -17,6 +17,7 @@ use crate::archive::convert::{Converted, convert};
 use crate::archive::write::{self, Identity};
 use crate::archive::{ArchiveError, RunDirectory, eval_samples, files, moments};
 use crate::process::foreground::{Ended, is_ending, signal_name};
+use crate::redact::keys;
 use crate::run::journal::Mark;
 use crate::run::manifest::{
     Case, Command, Manifest, Model, Origin, Results, State, Summary, Verdict,
@@ -261,6 +262,9 @@ fn take_results(manifest: &mut Manifest, mut parsed: Parsed) -> Output {
     manifest.backend = parsed.backend;
     manifest.summary = summary(&parsed.rows);
     manifest.cases = parsed.cases;
+    for (name, value) in manifest.cases.iter_mut().flat_map(|case| &mut case.parameters) {
+        keys::hide_in_json(name, value);
+    }
     manifest.scores = parsed.scores;
     manifest.completion = parsed.completion;
     manifest.failure = manifest.failure.take().or(parsed.failure);

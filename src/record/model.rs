@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gguf;
 use crate::hash::sha256;
+use crate::redact::keys;
 use crate::run::manifest::Model;
 use crate::run::model::title;
 pub use crate::run::model::{name_of_file, parts};
@@ -38,7 +39,12 @@ pub fn describe(file: &Path, hash: bool, cache: Option<&Path>) -> Description {
     let mut model = at(file);
     let mut problems = Vec::new();
     match metadata(file) {
-        Ok(metadata) => model.metadata = metadata,
+        Ok(metadata) => {
+            model.metadata = metadata;
+            for (name, value) in &mut model.metadata {
+                keys::hide_in_json(name, value);
+            }
+        }
         Err(problem) => problems.push(problem),
     }
     if let Some(name) = model.metadata.get("general.name").and_then(|name| name.as_str()) {

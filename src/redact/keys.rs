@@ -36,7 +36,7 @@ pub fn hide_in_command(argv: &[OsString]) -> Vec<String> {
         let has_user = words.last().is_some_and(|last| last == "-u" || last == "--user");
         let is_password = word.split_once(':').is_some_and(|(user, password)| {
             let is_number = |text: &str| text.chars().all(|c| c.is_ascii_digit());
-            !password.is_empty() && !(is_number(user) && is_number(password))
+            !(password.is_empty() || (is_number(user) && is_number(password)))
         });
         words.push(if has_user && is_password { HIDDEN.to_owned() } else { hide(&word) });
     }
@@ -68,6 +68,20 @@ pub fn hide_value(name: &str, value: &str) -> String {
     if is_secret_name(name) && !value.is_empty() { HIDDEN.to_owned() } else { hide(value) }
 }
 
+/// A value of JSON for the archive, by its name.
+pub fn hide_in_json(name: &str, value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => *text = hide_value(name, text),
+        serde_json::Value::Array(values) => {
+            values.iter_mut().for_each(|value| hide_in_json(name, value));
+        }
+        serde_json::Value::Object(fields) => {
+            fields.iter_mut().for_each(|(name, value)| hide_in_json(name, value));
+        }
+        _ => {}
+    }
+}
+
 /// Where secrets stand in a text, in order, none in another.
 pub(crate) fn find(text: &str) -> Vec<Range<usize>> {
     let mut ranges = blocks(text);
@@ -97,13 +111,14 @@ fn is_hidden(text: &str) -> bool {
 /// Whether a variable's name says that its value is a secret. Its value stays away whole, so this
 /// is wider than [`hide`]: any part of the name tells.
 pub fn is_secret_variable(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "AUTH", "CREDENTIAL"]
+    let upper = name.to_ascii_uppercase();
+    ["KEY", "TOKEN", "SECRET", "PASS", "AUTH", "CRED", "COOKIE", "JWT", "SESSION", "SIGNATURE"]
         .iter()
-        .any(|part| name.contains(part))
+        .any(|part| upper.contains(part))
+        || is_secret_name(name)
 }
 
-/// Blocks of PEM and of PuTTY, from their first line to their last, or to the end of the text.
+/// Blocks of PEM and of `PuTTY`, from their first line to their last, or to the end of the text.
 fn blocks(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for (begin, end) in [("-----BEGIN ", "-----END "), ("PuTTY-User-Key-File", "Private-MAC:")] {
@@ -139,19 +154,23 @@ fn of_addresses(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// What follows `Bearer` or `Basic`.
+/// What follows `Bearer` or `Basic`, and `Token` in a header.
 fn behind_schemes(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    for scheme in ["Bearer ", "Basic ", "bearer ", "basic ", "BEARER ", "Bearer%20"] {
+    for scheme in ["Bearer", "Basic", "bearer", "basic", "BEARER", "Token"] {
         for (start, _) in text.match_indices(scheme) {
-            let begin = start + scheme.len();
+            let behind = &text[start + scheme.len()..];
+            let spaces = [" ", "\t", "%20", "+"].iter().find(|space| behind.starts_with(**space));
+            let Some(space) = spaces else { continue };
+            let begin = start + scheme.len() + space.len();
+            let begin =
+                begin + text[begin..].len() - text[begin..].trim_start_matches([' ', '\t']).len();
             let length = text[begin..].find(|c: char| c.is_whitespace() || "'\"".contains(c));
             let end = length.map_or(text.len(), |length| begin + length);
-            // `Basic usage` is no header.
+            // `Basic usage` and `a Basic LLM test` are no headers.
             let is_header = text[..start].trim_end().ends_with([':', '=', '"', '\'']);
-            let is_word =
-                text[begin..end].chars().all(|c| c.is_ascii_lowercase() || ".,:;".contains(c));
-            if is_header || !is_word {
+            let has_digit = text[begin..end].contains(|c: char| c.is_ascii_digit());
+            if is_header || (has_digit && end - begin > 7 && scheme != "Token") {
                 found.push(begin..end);
             }
         }
@@ -171,7 +190,7 @@ fn of_users(text: &str) -> Vec<Range<usize>> {
             let end = length.map_or(text.len(), |length| begin + length);
             let Some((user, password)) = text[begin..end].split_once(':') else { continue };
             let is_number = |text: &str| text.chars().all(|c| c.is_ascii_digit());
-            if !password.is_empty() && !(is_number(user) && is_number(password)) {
+            if !(password.is_empty() || (is_number(user) && is_number(password))) {
                 found.push(begin..end);
             }
         }

@@ -85,10 +85,20 @@ pub(super) fn accounts(text: &str) -> Vec<Range<usize>> {
     words(text, is_of_word, |word| {
         let name = word.trim_end_matches(['.', '-', '@']);
         let (user, host) = name.split_once('@')?;
-        // An image with its digest, a package with its version, and pass@1.
+        // An image with its digest, a package with its version, pass@k and tg128@d4096.
         let is_host = host.starts_with(char::is_alphabetic) && !host.starts_with("sha");
         (is_host && !user.is_empty()).then_some(0..name.len())
     })
+    .into_iter()
+    .filter(|range| {
+        let host = text[range.clone()].rsplit('@').next().unwrap_or_default();
+        let before = text[..range.start].trim_end();
+        let is_asked = ["ssh", "scp", "rsync", "sftp", "mosh", "from", "to", "as"]
+            .iter()
+            .any(|word| before.ends_with(word));
+        host.contains('.') || text[range.end..].starts_with(':') || is_asked
+    })
+    .collect()
 }
 
 fn words(
@@ -133,7 +143,7 @@ mod tests {
 
     #[test]
     fn hosts_and_accounts_are_found() {
-        let text = "nas.local. http://box.fritz.box:80 a.local.b localhost me@nas k@example.org. pass@1 img:t@sha256:ab x@1.2";
+        let text = "nas.local. http://box.fritz.box:80 a.local.b localhost me@nas: k@example.org. pass@k tg128@d4096 pass@1 img:t@sha256:ab x@1.2";
         assert_eq!(all(text, private_hosts(text)), ["nas.local", "box.fritz.box"]);
         assert_eq!(all(text, accounts(text)), ["me@nas", "k@example.org"]);
     }

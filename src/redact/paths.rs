@@ -104,7 +104,8 @@ impl Shortener<'_> {
             }
             let token = &rest[..length];
             // A drive stands in front of the path: C:\Users, and its colon ended the word.
-            let is_drive = (token.starts_with('\\') || token.starts_with('/')) && drive(text, at);
+            let is_drive =
+                token.starts_with(['\\', '/']) && drive(text, at) && clean.ends_with(':');
             match kept(token, is_drive).filter(|keep| !["", ".", ".."].contains(&keep.as_str())) {
                 Some(keep) => {
                     if is_drive {
@@ -124,19 +125,14 @@ impl Shortener<'_> {
     /// quotes may have spaces.
     fn token_length(&self, text: &str, at: usize) -> usize {
         let rest = &text[at..];
-        let is_rooted = rest.starts_with(['/', '~', '\\']) || rest.starts_with("./");
+        let is_rooted = rest.starts_with(['/', '~']) || rest.starts_with("./");
         let known = self.places.iter().find(|place| {
             rest.strip_prefix(place.as_str()).is_some_and(|rest| rest.starts_with(['/', '\\']))
         });
         if let Some(place) = known {
             return place.len() + word_length(&rest[place.len()..], false);
         }
-        let before = text[..at].chars().next_back();
-        let begins = before.is_none_or(|c| c.is_whitespace() || "\"'=([,;:".contains(c));
-        let is_share =
-            rest.strip_prefix("\\\\").is_some_and(|rest| rest.starts_with(char::is_alphanumeric));
-        let is_windows = (is_share && begins)
-            || (rest.starts_with('\\') && (drive(text, at) || text[..at].ends_with(['%', '.'])));
+        let is_windows = is_windows(text, at);
         let length = word_length(rest, is_windows);
         if is_rooted || (is_windows && length > 1) {
             if let Some(quoted) = quoted_length(text, at, length) {
@@ -210,12 +206,40 @@ impl Shortener<'_> {
     }
 }
 
-/// Whether a drive stands in front of a place, alone.
+/// Whether a drive stands in front of a place, alone. A backslash behind it must not be one of an
+/// escaped line or tab: `Answer A:\nfoo`.
 fn drive(text: &str, at: usize) -> bool {
     let mut before = text[..at].chars().rev();
-    before.next() == Some(':')
+    let has_letter = before.next() == Some(':')
         && before.next().is_some_and(|c| c.is_ascii_alphabetic())
-        && before.next().is_none_or(|c| !c.is_alphanumeric())
+        && before.next().is_none_or(|c| !c.is_alphanumeric());
+    let is_escape = text[at..].starts_with('\\')
+        && text[at + 1..].starts_with(['n', 'r', 't', 'b', 'f', 'u', '"', '\'']);
+    has_letter && !is_escape
+}
+
+/// Whether a path of Windows begins with the backslash here: behind a drive, a variable or dots, or
+/// with the name of a host.
+fn is_windows(text: &str, at: usize) -> bool {
+    let (before, rest) = (&text[..at], &text[at..]);
+    let Some(behind) = rest.strip_prefix('\\') else { return false };
+    let begins = |before: &str| {
+        let last = before.chars().next_back();
+        last.is_none_or(|c| c.is_whitespace() || "\"'=([,;:".contains(c))
+    };
+    let is_name = |c: char| c.is_alphanumeric() || "-._".contains(c);
+    // \\host\share
+    let is_share = behind.strip_prefix('\\').is_some_and(|behind| {
+        let host = behind.find(|c| !is_name(c)).unwrap_or(behind.len());
+        host > 1 && behind[host..].starts_with('\\') && behind[host + 1..].starts_with(is_name)
+    });
+    let is_variable = before.strip_suffix('%').is_some_and(|before| {
+        let name = before.len() - before.trim_end_matches(is_name).len();
+        name > 1 && before[..before.len() - name].ends_with('%')
+    });
+    let is_dotted = [".", ".."].iter().any(|dots| before.strip_suffix(dots).is_some_and(begins))
+        && !behind.starts_with(['n', 'r', 't', 'b', 'f', 'u', '"', '\'', '\\']);
+    drive(text, at) || (is_share && begins(before)) || is_variable || is_dotted
 }
 
 /// The length of what stands between two words: a character, or one that JSON or a script escapes.
@@ -325,8 +349,9 @@ fn kept(token: &str, is_drive: bool) -> Option<String> {
         let flag = before.trim_end_matches(['.', '~']);
         return (!is_system(path)).then(|| format!("{flag}{}", last_part(path)));
     }
-    // A sign in front of it, as curl's @file.
+    // A sign in front of it, as curl's @file; +/- has nothing behind it.
     if !before.is_empty()
+        && path.len() > 2
         && before.chars().all(|c| "@%#!&*^+.-".contains(c))
         && before != "."
         && before != ".."
@@ -338,10 +363,18 @@ fn kept(token: &str, is_drive: bool) -> Option<String> {
             return is_of_disk(path).then(|| "<identifier>".to_owned());
         }
         let parts = path.split('/').filter(|part| !part.is_empty()).count();
+        if is_home(path) {
+            return Some("<user>".to_owned());
+        }
         // A route of a server, or a directory at the root.
         return (parts > 1 || path.starts_with("//")).then(|| last_part(path).to_owned());
     }
-    if before.starts_with(['~', '$']) || before == "." || before == ".." || is_drive {
+    let is_variable =
+        before.starts_with('$') && !before[1..].starts_with(|c: char| c.is_ascii_digit());
+    let is_user = before
+        .strip_prefix('~')
+        .is_some_and(|user| !user.starts_with(|c: char| c.is_ascii_digit()));
+    if is_user || is_variable || before == "." || before == ".." || is_drive {
         return Some(last_part(token).to_owned());
     }
     is_relative(token).then(|| last_part(token).to_owned())
@@ -359,23 +392,41 @@ fn is_relative(token: &str) -> bool {
     if has_ending {
         return true;
     }
+    // +/-, $5/month, ~50/50, 28/Nov/2026
+    let is_sum =
+        token.starts_with(['+', '~', '$']) || token.starts_with(|c: char| c.is_ascii_digit());
     parts.len() > 2
+        && !is_sum
         && !parts.iter().all(|part| part.len() < 4)
         && !parts.iter().all(is_number)
         && !is_rate(token)
 }
 
-/// Whether a word is a unit: `tokens/s`, `J/token`.
+/// Whether a word is a unit: `tokens/s`, `J/token`, `tokens/sec/user`.
 fn is_rate(word: &str) -> bool {
-    let last = word.rsplit('/').next().unwrap_or_default().trim_end_matches(['.', ',']);
-    ["s", "sec", "second", "min", "h", "token", "tok", "sample", "req", "request", "op", "W"]
-        .contains(&last)
+    const UNITS: [&str; 14] = [
+        "s", "sec", "second", "min", "h", "token", "tokens", "tok", "sample", "req", "request",
+        "op", "W", "ms",
+    ];
+    word.split('/').any(|part| UNITS.contains(&part.trim_end_matches(['.', ','])))
+}
+
+/// Whether a path is the home of somebody, whose name its last part is.
+fn is_home(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    matches!(
+        parts[..],
+        ["home" | "Users", _]
+            | ["var", "home" | "mail", _]
+            | ["run", "media", _]
+            | ["export", "home", _]
+    )
 }
 
 fn is_system(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let begins = |known: &&[&str]| parts.starts_with(known);
-    let is_own = OWN.iter().any(|own| begins(own)) && !is_of_disk(path);
+    let is_own = OWN.iter().any(begins) && !is_of_disk(path);
     !path.starts_with("//") && !is_own && !parts.contains(&"..") && SYSTEM.iter().any(begins)
 }
 
@@ -433,6 +484,7 @@ mod tests {
             (r"line\n/home/k/x", r"line\nx"),
             ("/home/k/\u{f0001}", "\u{f0001}"),
             ("/usr/bin/../../home/k/x", "x"),
+            ("HOME=/home/karla C:/Users/karla", "HOME=<user> <user>"),
         ] {
             assert_eq!(shortened(text), expected, "{text}");
         }
@@ -448,6 +500,10 @@ mod tests {
             "/usr/bin/llama-bench /proc/cpuinfo /sys/class/drm/card0 /dev/kfd /dev/dri/renderD128",
             "HumanEval/0 pp512/tg128 f16/q8_0",
             "GET /v1/chat/completions /metrics /",
+            r#"{"text":"Hello.\nWorld.\tX","stop":["\n"],"delimiter":"\n\n"}"#,
+            r"The answer is 4.\n Answer A:\nfoo 100%\n x.\nfoo.\nbar \\d+\\.\\d+",
+            "0.85 +/- 0.03 $5/month ~50/50 28/Nov/2026",
+            r"http://localhost:\n",
             "a \\n b \\u001b[0m c\\\\d",
             "{\"a/b\": 1} <x/> // comment",
         ] {

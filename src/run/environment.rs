@@ -11,35 +11,37 @@ use crate::source::tuning::command_line;
 
 /// Facts that halo made itself, or that are the same on each machine of a model, by how their names
 /// begin.
-const KEPT: [&str; 17] = [
+const KEPT: [&str; 11] = [
     "cpu.",
     "firmware.",
     "fitness.",
     "git.dirty",
     "gpu.",
-    "halo.",
     "host.bios",
-    "host.board",
-    "host.cpu",
-    "host.kernel",
-    "host.os",
     "imported.time_from",
     "mesa",
     "npu.",
     "rocm",
     "ryzen_smu",
-    "tuning.",
 ];
 
-/// Facts that a user or a program made: they are cleaned.
-const CLEANED: [&str; 6] = [
+/// Facts that a user, a builder or a program made: they are cleaned.
+const CLEANED: [&str; 11] = [
     "container.image",
+    "halo.",
+    "host.board",
     "host.container.image",
+    "host.cpu",
+    "host.kernel",
+    "host.os",
     "imported.file",
     "kernel.build",
     "sleep.",
     "variable.",
 ];
+
+/// Facts whose words a driver or a service chose.
+const NAMED: [&str; 1] = ["tuning."];
 
 /// The machine and the place of a run at one moment. What is unknown has no key.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -65,12 +67,19 @@ impl Share for Environment {
                 "kernel.command_line" => command_line::public(&value),
                 "gpu.users" => programs(&value, redactor),
                 known if is_one_of(known, &KEPT) => value,
-                known if is_one_of(known, &CLEANED) => value.share(redactor),
+                known if is_one_of(known, &CLEANED) => value.share_named(known, redactor),
+                known if is_one_of(known, &NAMED) => redactor.clean_name(&value),
                 _ => return None,
             };
             Some((name, value))
         };
-        Self { facts: self.facts.into_iter().filter_map(share).collect(), values: self.values }
+        let facts: BTreeMap<_, _> = self.facts.into_iter().filter_map(share).collect();
+        let facts = facts.into_iter().map(|(name, value)| (redactor.clean_name(&name), value));
+        let facts = facts.collect();
+        // The labels of series have names of devices, and those of models.
+        let values = self.values.into_iter();
+        let values = values.map(|(series, value)| (redactor.clean_name(&series), value)).collect();
+        Self { facts, values }
     }
 }
 

@@ -83,12 +83,23 @@ impl<T: Share> Share for Vec<T> {
 
 impl<T: Share> Share for BTreeMap<String, T> {
     fn share(self, redactor: &mut Redactor) -> Self {
-        let share = |(key, value): (String, T)| {
+        let mut shared = Self::new();
+        for (key, value) in self {
             let value = value.share_named(&key, redactor);
-            (key.share(redactor), value)
-        };
-        self.into_iter().map(share).collect()
+            let key = unused(key.share(redactor), |key| shared.contains_key(key));
+            shared.insert(key, value);
+        }
+        shared
     }
+}
+
+/// The name, or with a number where another has the same when both are cleaned: none is lost.
+pub fn unused(name: String, is_used: impl Fn(&str) -> bool) -> String {
+    if !is_used(&name) {
+        return name;
+    }
+    let numbered = (2_u32..).map(|number| format!("{name} ({number})"));
+    numbered.into_iter().find(|name| !is_used(name)).unwrap_or(name)
 }
 
 impl Share for Value {
@@ -101,11 +112,13 @@ impl Share for Value {
             Self::String(text) => Self::String(text.share_named(name, redactor)),
             Self::Array(values) => Self::Array(values.share_named(name, redactor)),
             Self::Object(fields) => {
-                let share = |(key, value): (String, Self)| {
+                let mut shared = serde_json::Map::new();
+                for (key, value) in fields {
                     let value = value.share_named(&key, redactor);
-                    (key.share(redactor), value)
-                };
-                Self::Object(fields.into_iter().map(share).collect())
+                    let key = unused(key.share(redactor), |key| shared.contains_key(key));
+                    shared.insert(key, value);
+                }
+                Self::Object(shared)
             }
             other => other,
         }

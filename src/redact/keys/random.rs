@@ -40,7 +40,7 @@ fn parts(word: &str) -> Vec<Range<usize>> {
         return Vec::new();
     }
     if is_random(word) {
-        return vec![0..word.len()];
+        return std::iter::once(0..word.len()).collect();
     }
     let mut start = 0;
     let pieces = word.split_inclusive(['/', '=', '-', '_', '+', '~']).map(|piece| {

@@ -86,8 +86,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
     for (start, _) in text.char_indices() {
-        let is_word = start >= at && !text[..start].ends_with(|c: char| c.is_ascii_alphanumeric());
-        if !is_word {
+        if start < at || !is_word_start(&text[..start]) {
             continue;
         }
         let Some(forms) = text.as_bytes().get(start).and_then(|byte| BY_BYTE.get(byte)) else {
@@ -100,6 +99,29 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
         }
     }
     found
+}
+
+/// Whether a word begins behind a text: also behind a line or a sign that is escaped, and behind what
+/// is left of an escape sequence.
+fn is_word_start(before: &str) -> bool {
+    if !before.ends_with(|c: char| c.is_ascii_alphanumeric()) {
+        return true;
+    }
+    let is_hexadecimal = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let escaped = |sign: &str, length: usize| {
+        let start = before.len().checked_sub(sign.len() + length);
+        start
+            .and_then(|start| before.get(start..))
+            .is_some_and(|end| end.strip_prefix(sign).is_some_and(is_hexadecimal))
+    };
+    ["\\n", "\\t", "\\r", "\\b", "\\f"].iter().any(|escape| before.ends_with(escape))
+        || escaped("\\u", 4)
+        || escaped("\\x", 2)
+        || escaped("%", 2)
+        || escaped("=", 2)
+        || before.strip_suffix('m').is_some_and(|before| {
+            before.trim_end_matches(|c: char| c.is_ascii_digit() || c == ';').ends_with('[')
+        })
 }
 
 /// How long a key is that begins here.

@@ -137,6 +137,31 @@ NaN
 ID 5
 x1
 v2
+print_info: EOS token        = 151645 '<|im_end|>'
+load: control token: 151661 '<|fim_suffix|>' is not marked as EOG
+ms per token: 12
+{\"id\":13,\"token\":\" the\",\"logprob\":-0.5}
+{\"api_key\": null, \"n\": 1}
+{\"api_key\": \"\", \"n\": 1}
+{\"logit_bias\":[{\"token\":2}]}
+PASS: test_foo
+Total pass: 12 / 15
+auth: none
+AUTH_MODE=none
+TOKEN_BUDGET=512
+a Basic LLM test
+0.85 +/- 0.03
+$5/month
+28/Nov/2026
+tg128@d4096
+pass@k
+tokens/sec/user
+{\"text\":\"Hello.\\nWorld.\\tX\",\"stop\":[\"\\n\"]}
+The answer is 4.\\n
+Answer A:\\nfoo
+\"\\\\d+\\\\.\\\\d+\"
+sort_key: x
+\"call_key\": \"messages\"
 Ünïcödé 日本語 ✓";
 
 const MODELS: [&str; 30] = [

@@ -82,7 +82,7 @@ const KEYS: [(&str, &str, usize); 42] = [
 ];
 
 /// What stands around a secret that only its name gives away; `@` is the secret.
-const NAMED: [&str; 34] = [
+const NAMED: [&str; 50] = [
     "PGPASSWORD=@",
     "MY_SERVICE_TOKEN=@",
     "A_KEY_B=@",
@@ -117,10 +117,26 @@ const NAMED: [&str; 34] = [
     "DefaultEndpointsProtocol=https;AccountKey=@;x=1",
     "\"token\" : \"@\"",
     "passphrase=\"@\"",
+    "Command '['vllm', 'serve', '--api-key', '@']' returned non-zero exit status 1.",
+    "[\"llama-server\", \"--hf-token\", \"@\"]",
+    "{\"name\":\"HF_TOKEN\",\"value\":\"@\"}",
+    "- name: OPENAI_API_KEY\n  value: @",
+    "Config { api_key: Some(\"@\") }",
+    "api_key=SecretStr('@')",
+    "{\"password\": \"ab'@\"}",
+    "{\"password\": \"ab\\\"@\"}",
+    "\"api_key\":\n\"@\"",
+    "api_key1=@",
+    "hftoken=@",
+    "WIFI_PSK=@",
+    "JWT=@",
+    "Authorization:\tBearer\t@",
+    "(b'x-api-key', b'@')",
+    "headers.set(\"X-Api-Key\", \"@\")",
 ];
 
 /// Paths in all forms; `@` is the name of a directory.
-const PATHS: [&str; 26] = [
+const PATHS: [&str; 29] = [
     "/mnt/@/m.gguf",
     "-m/mnt/@/m.gguf",
     "-m /mnt/@/m.gguf",
@@ -147,6 +163,9 @@ const PATHS: [&str; 26] = [
     "/data/@/m.gguf:12:3: error",
     "[/home/@/x]",
     "http://nas.local:8080/@/m.gguf",
+    "HOME=/home/@",
+    "-v /home/@:/work",
+    "{\"t\":\"line\\n/mnt/@/m.gguf\"}",
 ];
 
 /// Addresses and what else tells a machine; `4` is a number, `#` a hexadecimal digit, `%` a
@@ -197,6 +216,7 @@ pub(crate) fn all(seed: u64) -> Vec<Planted> {
             let kind = if begin.is_empty() { "random" } else { begin };
             let text = match round {
                 0 => secret.clone(),
+                1 if kind == "hf_" => format!("{{\"t\":\"key\\n{secret}\\n\"}}"),
                 1 => format!("using {secret}, as told"),
                 // Colours and what has no width stand within it.
                 _ => {
