@@ -291,7 +291,14 @@ impl RunDirectory {
     /// Replaces its manifest.
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), ArchiveError> {
         let write = || -> io::Result<()> {
-            let bytes = serde_json::to_vec_pretty(manifest)?;
+            let mut bytes = serde_json::to_vec_pretty(manifest)?;
+            if bytes.len() as u64 > LARGEST_MANIFEST {
+                bytes = serde_json::to_vec(manifest)?;
+            }
+            // What is written must be read again.
+            if bytes.len() as u64 > LARGEST_MANIFEST {
+                return Err(inside::too_large(bytes.len() as u64, LARGEST_MANIFEST));
+            }
             let mut file = self.opened()?.begin(MANIFEST)?;
             file.file().write_all(&bytes)?;
             file.finish()

@@ -87,7 +87,14 @@ impl Directory {
     ///
     /// As [`Directory::open`].
     pub fn append(&self, path: &str) -> io::Result<File> {
-        self.open_with(path, OFlags::WRONLY | OFlags::APPEND)
+        let file = self.open_with(path, OFlags::WRONLY | OFlags::APPEND)?;
+        // What has another name elsewhere may be somebody else's.
+        if rustix::fs::fstat(&file)?.st_nlink > 1 {
+            return Err(io::Error::other(
+                "has another name elsewhere (a hard link), so nothing is added",
+            ));
+        }
+        Ok(file)
     }
 
     fn open_with(&self, path: &str, how: OFlags) -> io::Result<File> {

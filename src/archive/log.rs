@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::inside::Directory;
+use super::inside::{self, Directory};
 use super::{Archive, ArchiveError, sync_directory};
 use crate::json;
 use crate::run::Change;
@@ -74,6 +74,11 @@ pub fn add(
     // A line that a kill or a full disk cut off must not take the next one with it.
     if is_torn(archive).map_err(at)? {
         line.insert(0, b'\n');
+    }
+    // What is written must be read again.
+    let bytes = file.metadata().map_err(at)?.len() + line.len() as u64;
+    if bytes > LARGEST {
+        return Err(at(inside::too_large(bytes, LARGEST)));
     }
     file.write_all(&line).and_then(|()| file.sync_all()).map_err(at)?;
     sync_directory(archive.directory()).map_err(at)?;

@@ -278,6 +278,9 @@ fn take_results(manifest: &mut Manifest, mut parsed: Parsed) -> Output {
     Output { rows: parsed.rows, samples: parsed.samples, moments: parsed.moments }
 }
 
+/// No tool measures more models in one run; a longer list is no list of models.
+const MOST_MODELS: usize = 256;
+
 /// Takes over which models the tool says that it measured: the files of those that the command names
 /// otherwise, and those that nobody named.
 fn take_models(manifest: &mut Manifest) {
@@ -308,6 +311,9 @@ fn take_models(manifest: &mut Manifest) {
         };
         if models.iter().any(is_it) {
             continue;
+        }
+        if models.len() >= MOST_MODELS {
+            break;
         }
         let found = model::at(Path::new(&file));
         let open = |known: &&mut Model| known.file.is_empty() && known.reference.is_some();

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -13,7 +13,7 @@ use rustix::fs::FileType;
 
 use crate::archive::RunDirectory;
 use crate::archive::files::{self, Found};
-use crate::archive::inside::Directory;
+use crate::archive::inside::{self, Directory};
 use crate::run::manifest::{Command, Manifest};
 use crate::run::{OUTPUT_FILES, RAW};
 use crate::tool::{self, CommandLine, OutputFile, Place};
@@ -21,6 +21,9 @@ use crate::tool::{self, CommandLine, OutputFile, Place};
 /// What is more than this together is copied and not read: halo holds the files in memory while it
 /// reads them. In bytes.
 const MOST_READ: u64 = 64 << 20;
+
+/// How much of a `.env` is read, in bytes.
+const LARGEST_ENV: u64 = 256 * 1024;
 
 /// In how many files it looks for figures.
 const MOST_FILES: usize = 10_000;
@@ -175,7 +178,8 @@ fn working_directory(before: &[OsString], from: &Path) -> PathBuf {
 /// that file.
 fn dotenv(working: &Path, name: &str) -> Option<PathBuf> {
     let file = working.ancestors().map(|above| above.join(".env")).find(|file| file.is_file())?;
-    let text = fs::read_to_string(&file).ok()?;
+    let mut text = String::new();
+    inside::named(&file).ok()?.take(LARGEST_ENV).read_to_string(&mut text).ok()?;
     let value = text.lines().rev().find_map(|line| {
         let line = line.trim();
         let (variable, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;

@@ -1,13 +1,16 @@
 //! Finishes what a kill or a loss of power left unfinished, and reads a tool's output again.
 
+use std::ffi::OsString;
 use std::fs;
 use std::time::Duration;
 
 use super::{close, collect, machine};
 use crate::archive::filter::Listed;
+use crate::archive::inside::UNFINISHED;
 use crate::archive::{Archive, ArchiveError, RunDirectory, salvage};
 use crate::run::manifest::{Manifest, Origin, State};
 use crate::run::{JOURNAL, MANIFEST};
+use crate::tool;
 
 /// How long after the journal's last line a file of the tool may have been made: a line comes once
 /// an interval, and what a killed recorder left behind goes on for a moment.
@@ -44,7 +47,7 @@ pub fn recover(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
     // A run that comes from elsewhere may name any file of this machine.
     let is_of_here =
         manifest.command.machine.is_some() && manifest.command.machine == machine::of(&manifest.id);
-    if !is_of_here && !collect::places(&manifest.command).is_empty() {
+    if !is_of_here && tool::recognize(&words(&manifest.command.executed)).is_some() {
         manifest.add_problem(
             "it was not begun on this machine, or before halo knew: files of its tool are left where they are"
                 .to_owned(),
@@ -54,8 +57,19 @@ pub fn recover(run: &RunDirectory) -> Result<Manifest, ArchiveError> {
         let started = manifest.command.started.unwrap_or(manifest.started);
         collect::collect(run, &mut manifest, started, last + AFTER);
     }
-    close::close(run, &mut manifest)?;
+    // Nor is anything told of a file that it calls a model.
+    let models = if is_of_here { None } else { Some(std::mem::take(&mut manifest.models)) };
+    let result = close::close(run, &mut manifest);
+    if let Some(models) = models {
+        manifest.models = models;
+        run.write_manifest(&manifest)?;
+    }
+    result?;
     Ok(manifest)
+}
+
+fn words(command: &[String]) -> Vec<OsString> {
+    command.iter().map(OsString::from).collect()
 }
 
 /// Reads what the tool printed once more: with a newer halo it may be understood. What a damaged
@@ -102,7 +116,12 @@ pub fn remove_unborn(archive: &Archive) -> Result<(), ArchiveError> {
     for run in archive.directories()? {
         let age = fs::metadata(run.path()).and_then(|about| about.modified()).ok();
         let is_old = age.and_then(|made| made.elapsed().ok()).is_some_and(|age| age > BIRTH);
-        if is_old && !run.is_active() && !run.has(MANIFEST) {
+        // What halo did not make there is somebody's, whatever the directory is called.
+        let entries = run.opened().and_then(|run| run.entries(1));
+        let is_empty = entries.is_ok_and(|entries| {
+            entries.iter().all(|entry| entry.name.to_string_lossy().ends_with(UNFINISHED))
+        });
+        if is_old && is_empty && !run.is_active() && !run.has(MANIFEST) {
             run.remove()?;
         }
     }

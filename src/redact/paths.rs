@@ -104,8 +104,7 @@ impl Shortener<'_> {
             }
             let token = &rest[..length];
             // A drive stands in front of the path: C:\Users, and its colon ended the word.
-            let is_drive =
-                token.starts_with(['\\', '/']) && drive(text, at) && clean.ends_with(':');
+            let is_drive = token.starts_with(['\\', '/']) && drive(text, at) && has_drive(&clean);
             match kept(token, is_drive).filter(|keep| !["", ".", ".."].contains(&keep.as_str())) {
                 Some(keep) => {
                     if is_drive {
@@ -218,6 +217,11 @@ fn drive(text: &str, at: usize) -> bool {
     has_letter && !is_escape
 }
 
+/// Whether the letter and the colon of a drive stand at the end of what was written.
+fn has_drive(clean: &str) -> bool {
+    clean.strip_suffix(':').is_some_and(|clean| clean.ends_with(|c: char| c.is_ascii_alphabetic()))
+}
+
 /// Whether a path of Windows begins with the backslash here: behind a drive, a variable or dots, or
 /// with the name of a host.
 fn is_windows(text: &str, at: usize) -> bool {
@@ -268,11 +272,13 @@ fn word_length(text: &str, is_windows: bool) -> usize {
             '\\' if next == Some(' ') && at > 0 => _ = characters.next(),
             '$' if next == Some('{') => {
                 // ${HOME}
-                for (_, c) in characters.by_ref() {
-                    if c == '}' || c.is_whitespace() {
-                        break;
-                    }
+                let name = &text[at + 2..];
+                let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                let end = name.find(|c| !is_of_name(c)).unwrap_or(name.len());
+                if !name[end..].starts_with('}') {
+                    return at;
                 }
+                while characters.next_if(|(place, _)| *place <= at + 2 + end).is_some() {}
             }
             c if c.is_alphanumeric() || "/_-.+@%~$#!&*^".contains(c) => {}
             c if ('\u{f0000}'..='\u{f00ff}').contains(&c) => {}

@@ -370,3 +370,58 @@ fn a_run_of_another_machine_takes_no_files_from_here() {
         assert_eq!(take(foreign.clone()), (false, true), "{foreign:?}");
     }
 }
+
+/// What halo did not make is not removed, whatever its directory is called.
+#[test]
+fn recover_removes_nothing_of_others() {
+    let place = Place::new();
+    let kept = place.path("archive/20261124T070000.000Z-my-notes");
+    fs::create_dir(&kept).unwrap();
+    fs::write(kept.join("thesis.odt"), "precious").unwrap();
+    let born = place.path("archive/20261124T080000.000Z-unborn");
+    fs::create_dir(&born).unwrap();
+    fs::write(born.join("reserve.unfinished"), "").unwrap();
+    for directory in [&kept, &born] {
+        let status = Command::new("touch").args(["-d", "@1000000000"]).arg(directory).status();
+        assert!(status.unwrap().success());
+    }
+    assert_eq!(ended(&place, &["recover"]).unwrap().code(), Some(0));
+    assert!(kept.join("thesis.odt").exists());
+    assert!(!born.exists(), "halo was killed before this run began");
+}
+
+/// What halo writes it can read again: a note that is one too many is refused.
+#[test]
+fn nothing_is_written_that_is_not_read_again() {
+    let place = Place::new();
+    let text = "x".repeat(100_000);
+    let mut refused = 0;
+    for _ in 0..45 {
+        refused += i32::from(ended(&place, &["note", GOOD, &text]).unwrap().code() != Some(0));
+        assert_eq!(ended(&place, &["show", GOOD]).unwrap().code(), Some(0));
+    }
+    assert!(refused > 0, "the bound was reached");
+    for _ in 0..45 {
+        let _ = ended(&place, &["log", "add", "--change", &text]);
+    }
+    assert_eq!(ended(&place, &["log", "list"]).unwrap().code(), Some(0));
+    let last = json!({
+        "schema_version": 1, "number": u32::MAX, "date": "2026-11-28", "change": "x",
+        "verdict": "pending", "written": "2026-11-28T01:07:46Z",
+    });
+    fs::write(place.path("archive/log.jsonl"), format!("{last}\n")).unwrap();
+    assert_eq!(ended(&place, &["log", "add", "--change", "y"]).unwrap().code(), Some(1));
+}
+
+/// A file that has another name elsewhere is written to by nobody.
+#[test]
+fn nothing_is_added_to_a_hard_link() {
+    let place = Place::new();
+    fs::hard_link(place.path("outside/secret.txt"), place.path("archive/log.jsonl")).unwrap();
+    assert_eq!(ended(&place, &["log", "add", "--change", "x"]).unwrap().code(), Some(1));
+    place.journal("");
+    fs::remove_file(place.run("journal.jsonl")).unwrap();
+    fs::hard_link(place.path("outside/secret.txt"), place.run("journal.jsonl")).unwrap();
+    assert_ne!(ended(&place, &["mark", "--run", RUN, "hello"]).unwrap().code(), Some(0));
+    assert_eq!(fs::read_to_string(place.path("outside/secret.txt")).unwrap(), SECRET);
+}

@@ -34,7 +34,7 @@ pub(super) fn bundle(archive: &Archive, asked: Bundled) -> anyhow::Result<ExitCo
 pub(super) fn verify(file: &Path) -> anyhow::Result<bool> {
     let verified = bundle::verify(file)?;
     for fault in &verified.faults {
-        print(&format!("{}: {fault}\n", verified.run))?;
+        print(&format!("{}: {}\n", verified.run, super::one_line(&fault.to_string())))?;
     }
     if verified.faults.is_empty() {
         print(&format!("{}: {} files as bundled\n", verified.run, verified.files))?;

@@ -22,7 +22,11 @@ pub(super) fn act(archive: &Archive, asked: Logged) -> anyhow::Result<ExitCode> 
                 let last = known.changes.last().map_or(0, |change| change.number);
                 Ok(Change {
                     schema_version: SCHEMA_VERSION,
-                    number: last + 1,
+                    number: last.checked_add(1).ok_or_else(|| {
+                        ArchiveError(format!(
+                            "log.jsonl: has an entry of number {last}, the last that there is"
+                        ))
+                    })?,
                     date: entry.date.unwrap_or_else(|| ZonedDateTime::now().date()),
                     change: entry.change.unwrap_or_default(),
                     evidence,

@@ -68,6 +68,11 @@ fn tell(message: &str) {
     say::tell("halo-record", message);
 }
 
+/// A text of others within a line of halo's own.
+fn one_line(text: &str) -> String {
+    text.replace('\n', "\\n")
+}
+
 fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
     match result {
         Ok(code) => code,
@@ -329,7 +334,7 @@ fn verify(archive: &Archive, names: &[String]) -> anyhow::Result<ExitCode> {
         let faults = files::verify(run.path(), &manifest.files);
         failures += usize::from(!faults.is_empty());
         for fault in &faults {
-            print(&format!("{name}: {fault}\n"))?;
+            print(&format!("{name}: {}\n", one_line(&fault.to_string())))?;
         }
         if faults.is_empty() {
             print(&format!("{name}: {} files as archived\n", manifest.files.len()))?;
@@ -340,7 +345,10 @@ fn verify(archive: &Archive, names: &[String]) -> anyhow::Result<ExitCode> {
 
 fn recover_runs(archive: &Archive, names: &[String]) -> anyhow::Result<ExitCode> {
     let runs = if names.is_empty() {
-        recover::remove_unborn(archive)?;
+        // One that cannot be removed keeps no other from being finished.
+        if let Err(error) = recover::remove_unborn(archive) {
+            tell(&error.to_string());
+        }
         recover::unfinished(archive)?
     } else {
         found(archive, names)?

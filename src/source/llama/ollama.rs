@@ -12,7 +12,7 @@ const PORT: &str = "--port";
 
 /// Whether an answer to `/api/version` is Ollama's.
 pub fn is_ollama(body: &str) -> bool {
-    let value: Option<serde_json::Value> = serde_json::from_str(body).ok();
+    let value: Option<serde_json::Value> = crate::json::from_str(body).ok();
     value.is_some_and(|value| {
         value.get("version").is_some_and(serde_json::Value::is_string)
             && value.as_object().is_some_and(|keys| keys.len() == 1)

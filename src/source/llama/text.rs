@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+/// Slots of a server and models behind one that are looked at: no machine of this kind has more.
+const MOST: usize = 256;
+
 /// How its families begin.
 const PREFIX: &str = "llamacpp:";
 
@@ -15,7 +18,7 @@ const PREFIX: &str = "llamacpp:";
 pub fn metrics(body: &str) -> BTreeMap<String, f64> {
     // Some builds of November 2025 printed the text as one string of JSON.
     let unquoted =
-        body.trim_start().starts_with('"').then(|| serde_json::from_str(body.trim()).ok());
+        body.trim_start().starts_with('"').then(|| crate::json::from_str(body.trim()).ok());
     let body = unquoted.flatten().unwrap_or_else(|| body.to_owned());
     let mut values = BTreeMap::new();
     for line in body.lines() {
@@ -52,7 +55,7 @@ pub struct Props {
 
 /// Reads `/props`; none where it is something else.
 pub fn props(body: &str) -> Option<Props> {
-    let value: Value = serde_json::from_str(body).ok()?;
+    let value: Value = crate::json::from_str(body).ok()?;
     let settings = value.get("default_generation_settings")?;
     let text = |name: &str| value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     // Builds differ in whether the alias of who gives none is the path.
@@ -99,7 +102,7 @@ pub enum Health {
 
 /// Reads `/health` of a llama-server; none where it is something else.
 pub fn health(body: &str) -> Option<Health> {
-    let value: Value = serde_json::from_str(body).ok()?;
+    let value: Value = crate::json::from_str(body).ok()?;
     let is_lemonade = value.get("all_models_loaded").is_some();
     let sleeps = ["sleeping", "is_sleeping"].iter().any(|key| value[key] == true);
     match value.get("status")?.as_str()? {
@@ -129,8 +132,8 @@ pub struct Slot {
 
 /// Reads `/slots`; none where it is something else.
 pub fn slots(body: &str) -> Option<Vec<Slot>> {
-    let value: Value = serde_json::from_str(body).ok()?;
-    value.as_array()?.iter().map(slot).collect()
+    let value: Value = crate::json::from_str(body).ok()?;
+    value.as_array()?.iter().take(MOST).map(slot).collect()
 }
 
 fn slot(value: &Value) -> Option<Slot> {
@@ -160,8 +163,8 @@ pub struct Loaded {
 
 /// The models that a router has loaded (`/models`).
 pub fn loaded_models(body: &str) -> Option<Vec<Loaded>> {
-    let value: Value = serde_json::from_str(body).ok()?;
-    let models = value.get("data")?.as_array()?.iter();
+    let value: Value = crate::json::from_str(body).ok()?;
+    let models = value.get("data")?.as_array()?.iter().take(MOST);
     let loaded = models.filter_map(|model| {
         let is_sleeping = match model["status"]["value"].as_str()? {
             "loaded" => false,
@@ -176,9 +179,9 @@ pub fn loaded_models(body: &str) -> Option<Vec<Loaded>> {
 /// The models of a server that has none awake, and at least one that sleeps (`/v1/models`); none
 /// where one is awake, or nothing is said of it.
 pub fn sleeping_models(body: &str) -> Option<Vec<String>> {
-    let value: Value = serde_json::from_str(body).ok()?;
+    let value: Value = crate::json::from_str(body).ok()?;
     let mut sleeping = Vec::new();
-    for model in value.get("data")?.as_array()? {
+    for model in value.get("data")?.as_array()?.iter().take(MOST) {
         let status = model.get("status")?;
         match status.get("value").unwrap_or(status).as_str()? {
             "sleeping" => sleeping.push(name(model, "id")),
@@ -200,8 +203,8 @@ pub struct Child {
 
 /// The servers that llama-swap (`/running`) has started and that are ready.
 pub fn running(body: &str) -> Option<Vec<Child>> {
-    let value: Value = serde_json::from_str(body).ok()?;
-    let running = value.get("running")?.as_array()?.iter();
+    let value: Value = crate::json::from_str(body).ok()?;
+    let running = value.get("running")?.as_array()?.iter().take(MOST);
     let ready = running.filter(|server| server["state"] == "ready");
     let child = |server: &Value| {
         let why = "llama-swap does not tell its address; newer ones do, in `proxy` of /running";
@@ -212,8 +215,8 @@ pub fn running(body: &str) -> Option<Vec<Child>> {
 
 /// The servers behind Lemonade (`/v1/health`).
 pub fn backends(body: &str) -> Option<Vec<Child>> {
-    let value: Value = serde_json::from_str(body).ok()?;
-    let loaded = value.get("all_models_loaded")?.as_array()?.iter();
+    let value: Value = crate::json::from_str(body).ok()?;
+    let loaded = value.get("all_models_loaded")?.as_array()?.iter().take(MOST);
     let child = |server: &Value| {
         let url = address(server, "backend_url").map(|url| {
             let url = url.trim_end_matches('/');
@@ -234,8 +237,16 @@ pub fn backends(body: &str) -> Option<Vec<Child>> {
 
 /// The names of the models that Ollama has loaded (`/api/ps`).
 pub fn ollama_models(body: &str) -> Option<Vec<String>> {
-    let value: Value = serde_json::from_str(body).ok()?;
-    Some(value.get("models")?.as_array()?.iter().map(|model| name(model, "name")).collect())
+    let value: Value = crate::json::from_str(body).ok()?;
+    Some(
+        value
+            .get("models")?
+            .as_array()?
+            .iter()
+            .take(MOST)
+            .map(|model| name(model, "name"))
+            .collect(),
+    )
 }
 
 fn name(value: &Value, key: &str) -> String {

@@ -117,13 +117,13 @@ fn labels(mut rest: &str) -> Option<(BTreeMap<String, String>, &str)> {
 
 /// The version of vLLM (`/version`), as a build.
 pub fn build(body: &str) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_str(body).ok()?;
+    let value: serde_json::Value = crate::json::from_str(body).ok()?;
     Some(format!("vllm-{}", value.get("version")?.as_str()?))
 }
 
 /// Tokens of context of each model (`/v1/models`).
 pub fn contexts(body: &str) -> BTreeMap<String, String> {
-    let value: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    let value: serde_json::Value = crate::json::from_str(body).unwrap_or_default();
     let models = value["data"].as_array().into_iter().flatten();
     let context = |model: &serde_json::Value| {
         let tokens = model.get("max_model_len")?.as_u64()?;
