@@ -27,14 +27,14 @@ pub(super) fn copy(
     for table in read::names(run)? {
         rewrite::texts(run, manifest, &table, to, &name, |column, text| {
             match schema::shared(column) {
-                Shared::Kept => match labels.get(text) {
-                    Some(clean) => String::clone(clean),
-                    None => {
-                        let clean = redactor.clean_name(text);
-                        labels.insert(text.to_owned(), clean.clone());
-                        clean
+                Shared::Kept => {
+                    if let Some(clean) = labels.get(text) {
+                        return String::clone(clean);
                     }
-                },
+                    let clean = redactor.clean_name(text);
+                    labels.insert(text.to_owned(), clean.clone());
+                    clean
+                }
                 Shared::Program => share::program(text.to_owned(), redactor),
                 Shared::Nothing => redactor.stand_in(Kind::Identifier, text),
                 _ if text.len() > LONGEST => {

@@ -73,10 +73,14 @@ pub fn hide_in_json(name: &str, value: &mut serde_json::Value) {
     match value {
         serde_json::Value::String(text) => *text = hide_value(name, text),
         serde_json::Value::Array(values) => {
-            values.iter_mut().for_each(|value| hide_in_json(name, value));
+            for value in values {
+                hide_in_json(name, value);
+            }
         }
         serde_json::Value::Object(fields) => {
-            fields.iter_mut().for_each(|(name, value)| hide_in_json(name, value));
+            for (name, value) in fields {
+                hide_in_json(name, value);
+            }
         }
         _ => {}
     }

@@ -119,7 +119,7 @@ fn rewrite(run: &Path, all: &[String]) {
     let one = || all.to_vec();
     changed.command.asked = one();
     changed.command.executed = one();
-    changed.command.directory = "/home/Zqdirectory/x".to_owned();
+    "/home/Zqdirectory/x".clone_into(&mut changed.command.directory);
     changed.problems = one();
     let lines = all.join("\n");
     changed.unparsed = Some(lines.clone());
@@ -202,7 +202,7 @@ fn given(user: &User) -> Vec<(String, String)> {
 /// The text as it may stand in JSON, HTML and Markdown too.
 fn is_in(said: &str, secret: &str) -> bool {
     said.contains(secret)
-        || said.contains(&serde_json::to_string(secret).unwrap()[1..secret.len() + 1])
+        || said.contains(&serde_json::to_string(secret).unwrap()[1..=secret.len()])
 }
 
 #[test]
