@@ -8,7 +8,7 @@ mod raw;
 mod redactor;
 mod tables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::Path;
 
@@ -45,18 +45,25 @@ pub fn copy(
     let manifest = run.manifest()?;
     let name = redactor.clean(run.name());
     tables::copy(run, &manifest, to, redactor)?;
-    let mut paths: Vec<String> = Vec::new();
+    // Names of files that are alike when they are cleaned get numbers.
+    let (mut given, mut used) = (HashMap::new(), HashSet::new());
     let mut left_out = 0;
     for file in &manifest.files {
+        if given.contains_key(file.path.as_str()) {
+            continue;
+        }
         let path = raw::path(&file.path, redactor);
-        let path = share::unused(path, |path| paths.iter().any(|used| used == path));
+        let path = share::unused(path, |path| used.contains(path));
         if what == What::Raw && is_raw(file) {
             left_out += u64::from(!raw::copy(run, file, to, &path, redactor)?);
         }
-        paths.push(path);
+        used.insert(path.clone());
+        given.insert(file.path.as_str(), path);
     }
-    let originals = manifest.files.iter().zip(paths);
-    let originals = originals.map(|(file, path)| File { path, ..file.clone() }).collect();
+    let originals = manifest.files.iter();
+    let originals =
+        originals.map(|file| File { path: given[file.path.as_str()].clone(), ..file.clone() });
+    let originals = originals.collect();
     let mut shared = manifest.share(redactor);
     (shared.files, _) = files::describe(to).map_err(|error| ArchiveError::at(to, error))?;
     let replaced = redactor.replaced.counts.iter();

@@ -158,6 +158,18 @@ impl Root {
         all
     }
 
+    /// The text of a file that a user of the machine may have put there: what is no file is refused,
+    /// as a FIFO, which would be waited for.
+    pub fn read_of_user(&self, path: &str) -> Result<String, ReadError> {
+        let location = self.locate(path);
+        let about = self.fault(path).and_then(|()| std::fs::metadata(self.resolve(path)?));
+        let about = about.map_err(|error| ReadError::system(&location, &error))?;
+        if !about.is_file() {
+            return Err(ReadError::garbage(location, "is no file"));
+        }
+        self.read(path)
+    }
+
     /// The text of a file without surrounding white space and without trailing NUL bytes, which
     /// some drivers leave (`pp_od_clk_voltage`).
     pub fn read(&self, path: &str) -> Result<String, ReadError> {
@@ -316,7 +328,7 @@ impl Root {
     pub fn is_locked(&self, path: &str) -> Result<bool, ReadError> {
         let location = self.locate(path);
         self.fault(path)
-            .and_then(|()| open(&self.resolve(path)?))
+            .and_then(|()| open_directory(&self.resolve(path)?))
             .and_then(|directory| match flock(directory, FlockOperation::NonBlockingLockShared) {
                 Err(Errno::WOULDBLOCK) => Ok(true),
                 result => Ok(result.map(|()| false)?),
@@ -449,9 +461,9 @@ fn walk_later(left: &mut Vec<OsString>, path: &Path) {
     left.extend(names);
 }
 
-/// Opens a file for reading; a FIFO in its place is empty, where it would be waited for otherwise.
-fn open(location: &Path) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+/// Opens a directory; a FIFO in its place is not waited for.
+fn open_directory(location: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::open(location, flags, Mode::empty())?.into())
 }
 
@@ -460,7 +472,7 @@ fn open(location: &Path) -> io::Result<File> {
 /// A read that does not fill the buffer of an attribute is its end: sysfs gives an attribute
 /// whole, and asking again would make the driver produce it again.
 fn read_at_most(location: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    let mut file = open(location)?;
+    let mut file = File::open(location)?;
     if limit == ATTRIBUTE_BYTES {
         let mut buffer = [0; ATTRIBUTE_BYTES + 1];
         let length = loop {
@@ -477,7 +489,7 @@ fn read_at_most(location: &Path, limit: usize) -> io::Result<Vec<u8>> {
 }
 
 fn for_each_line(location: &Path, mut each: impl FnMut(&str)) -> io::Result<()> {
-    let mut table = BufReader::new(open(location)?.take(TABLE_BYTES));
+    let mut table = BufReader::new(File::open(location)?.take(TABLE_BYTES));
     let mut line = Vec::new();
     while table.read_until(b'\n', &mut line)? > 0 {
         each(&String::from_utf8_lossy(&line));

@@ -81,7 +81,8 @@ fn behind_sequence(text: &str) -> &str {
     let rest = rest.as_str();
     match kind {
         '[' => {
-            let is_parameter = |c: char| (' '..='?').contains(&c);
+            // Spaces are parts of sequences that nobody uses, and of every text.
+            let is_parameter = |c: char| ('!'..='?').contains(&c);
             let behind = rest.trim_start_matches(is_parameter);
             // A final byte that is none belongs to the text.
             behind.strip_prefix(|c: char| ('@'..='~').contains(&c)).unwrap_or(behind)
@@ -97,9 +98,10 @@ fn behind_sequence(text: &str) -> &str {
         }
         // Two characters and an intermediate one, as those that choose a character set.
         '(' | ')' | '*' | '+' | '#' | '%' => {
-            let mut rest = rest.chars();
-            rest.next();
-            rest.as_str()
+            rest.strip_prefix(|c: char| c.is_ascii_alphanumeric()).unwrap_or(rest)
+        }
+        kind if kind.is_whitespace() || !kind.is_ascii() => {
+            &text[text.len() - rest.len() - kind.len_utf8()..]
         }
         _ => rest,
     }
@@ -119,6 +121,7 @@ mod tests {
             ("a\u{0}b\u{200b}c\u{feff}d\u{7f}e\u{85}f", "abcdef"),
             (r"hf_Ab\u001b[0mCd\x1b[1;31mEf\033[mG\u200bH", "hf_AbCdEfGH"),
             (r"\e[0m a \n b \u00e9 \u001b", r" a \n b \u00e9 \u001b"),
+            ("a\u{1b} b \u{1b}[ c \u{1b}é", "a b  c é"),
             ("\u{1b}(Bx\u{1b}7y\u{1b}", "xy"),
             ("tab\tline\r\nnext é 日本", "tab\tline\r\nnext é 日本"),
         ] {

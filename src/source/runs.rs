@@ -201,7 +201,7 @@ impl Runs {
 
 impl Known {
     fn read(root: &Root, run: &str, path: &str) -> Result<Self, ReadError> {
-        let text = root.read(path)?;
+        let text = root.read_of_user(path)?;
         let garbage =
             |error: serde_json::Error| ReadError::garbage(root.locate(path), error.to_string());
         let brief: Brief = serde_json::from_str(&text).map_err(garbage)?;

@@ -115,11 +115,17 @@ fn nothing_that_was_planted_is_in_a_capture() {
     let lines = |texts: &[&str]| texts.join("\n") + "\n";
     let texts: Vec<&str> = all.iter().map(|planted| planted.text.as_str()).collect();
     let about = fs::read_to_string(machine.path().join("root/etc/os-release")).unwrap();
-    fs::write(machine.path().join("root/etc/os-release"), about + &lines(&texts)).unwrap();
+    // The copy may share its files with the fixture.
+    let write = |path: &str, text: String| {
+        let path = machine.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let _ = fs::remove_file(&path);
+        fs::write(path, text).unwrap();
+    };
+    write("root/etc/os-release", about + &lines(&texts));
     let accounts = format!("{USER}:x:1000:1000:Zqfirst Zqlast,,,:/home/{USER}:/bin/sh\n");
-    fs::write(machine.path().join("root/etc/passwd"), accounts).unwrap();
-    fs::create_dir_all(machine.path().join("proc/sys/kernel")).unwrap();
-    fs::write(machine.path().join("proc/sys/kernel/hostname"), "zqbox.example.org\n").unwrap();
+    write("root/etc/passwd", accounts);
+    write("proc/sys/kernel/hostname", "zqbox.example.org\n".to_owned());
     let copy = captured(machine.path());
     let said: String = files_below(copy.path())
         .iter()
