@@ -43,7 +43,7 @@ pub mod write;
 /// they are compressed. In bytes.
 pub const LEAST_ROOM: u64 = 256 * 1024 * 1024;
 
-/// A manifest has no more bytes; [`RESERVED`] says how many a large one has.
+/// A manifest has no more bytes: it is read as a whole, and so are those of a list, one after the other.
 pub const LARGEST_MANIFEST: u64 = 4 << 20;
 
 /// The file that keeps room, and its size: enough for two manifests.
