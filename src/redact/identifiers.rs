@@ -145,6 +145,15 @@ fn in_word(text: &str, word: Range<usize>, found: &mut Vec<(Range<usize>, Kind)>
         found.push((word, kind));
         return;
     }
+    // SN:PF3K9X2L
+    if let Some((name, value)) = text[word.clone()].split_once(':')
+        && SERIALS.contains(&name.to_ascii_lowercase().as_str())
+        && value.len() > 4
+        && value.contains(|c: char| c.is_ascii_digit())
+    {
+        found.push((word.end - value.len()..word.end, Kind::Serial));
+        return;
+    }
     let mut at = word.start;
     while at < word.end {
         let begins = !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
@@ -310,11 +319,12 @@ fn v4(text: &str, at: usize, end: usize) -> Option<usize> {
             }
         }
         let Ok(octets) = <[u8; 4]>::try_from(numbers) else { continue };
-        // A fifth number makes it something else, and so does a letter.
+        // A fifth number makes it something else, and so does a letter; the ending of a file or of a
+        // name does not.
         let behind = &rest[length..];
         let mut more = behind.chars();
         let goes_on = match (more.next(), more.next()) {
-            (Some(c), next) if c == separator => next.is_some_and(|c| c.is_ascii_alphanumeric()),
+            (Some(c), next) if c == separator => next.is_some_and(|c| c.is_ascii_digit()),
             (Some(c), _) => c.is_ascii_alphanumeric(),
             _ => false,
         };
@@ -355,7 +365,10 @@ fn is_address(text: &str, at: usize, end: usize, octets: [u8; 4]) -> bool {
     let is_shared = octets[0] == 100 && octets[1] & 0xc0 == 64;
     if address.is_private() || address.is_link_local() || is_shared {
         // Only 10.1.2.3 may be a version too.
-        return octets[0] != 10 || !(is_glued || is_named);
+        let is_v = before
+            .strip_suffix(['v', 'V'])
+            .is_some_and(|before| !before.ends_with(|c: char| c.is_ascii_alphanumeric()));
+        return octets[0] != 10 || !(is_v || is_named);
     }
     if is_named {
         return false;
@@ -403,10 +416,10 @@ fn by_its_name(text: &str, word: &Range<usize>) -> Option<Kind> {
     let is_apart = before.len() < line.len();
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || "_-/".contains(c);
     let mut name = name[name.trim_end_matches(is_of_name).len()..].to_ascii_lowercase();
-    if ["number", "no", "num", "tag"].contains(&name.as_str()) {
+    if ["number", "no", "num", "tag", "id"].contains(&name.as_str()) {
         let before = name_start(before, &name);
-        let begins =
-            ["serial", "service", "asset", "part"].iter().any(|word| before.ends_with(word));
+        let words = ["serial", "service", "asset", "part", "machine", "boot", "unique"];
+        let begins = words.iter().any(|word| before.ends_with(word));
         name = if begins { "serial".to_owned() } else { name };
     }
     if !is_apart {
@@ -442,6 +455,11 @@ mod tests {
         for (text, expected, kind) in [
             ("on 192.168.17.4:8080", "192.168.17.4:8080", Kind::Network),
             ("192.168.17.4.", "192.168.17.4", Kind::Network),
+            ("worker-10.1.2.3.log", "10.1.2.3", Kind::Network),
+            ("192.168.1.20.log", "192.168.1.20", Kind::Network),
+            ("node_10.1.2.3", "10.1.2.3", Kind::Network),
+            ("SN:PF3K9X2L", "PF3K9X2L", Kind::Serial),
+            ("Unique ID: 0x1a2b3c4d5e6f7081", "0x1a2b3c4d5e6f7081", Kind::Serial),
             ("ip192.168.17.4", "192.168.17.4", Kind::Network),
             ("http://10.0.0.7/v1", "10.0.0.7", Kind::Network),
             ("host=203.0.113.7", "203.0.113.7", Kind::Network),

@@ -94,6 +94,7 @@ pub(crate) fn find(text: &str) -> Vec<Range<usize>> {
     ranges.extend(services::find(text));
     ranges.extend(behind_schemes(text));
     ranges.extend(of_users(text));
+    ranges.extend(of_programs(text));
     ranges.extend(random::find(text));
     ranges.retain(|range| !is_hidden(&text[range.clone()]));
     ranges.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
@@ -175,6 +176,35 @@ fn behind_schemes(text: &str) -> Vec<Range<usize>> {
             let is_header = text[..start].trim_end().ends_with([':', '=', '"', '\'']);
             let has_digit = text[begin..end].contains(|c: char| c.is_ascii_digit());
             if is_header || (has_digit && end - begin > 7 && scheme != "Token") {
+                found.push(begin..end);
+            }
+        }
+    }
+    found
+}
+
+/// The word that some programs take as a password, and the one that a sentence names as one.
+fn of_programs(text: &str) -> Vec<Range<usize>> {
+    const BEFORE: [&str; 8] = [
+        "sshpass -p",
+        "redis-cli -a",
+        "wandb login ",
+        "password is ",
+        "password: is ",
+        "passphrase is ",
+        "API key is ",
+        "api key is ",
+    ];
+    let mut found = Vec::new();
+    for before in BEFORE {
+        for (start, _) in text.match_indices(before) {
+            let begin = start + before.len();
+            let spaces =
+                text[begin..].len() - text[begin..].trim_start_matches([' ', '\'', '"']).len();
+            let begin = begin + spaces;
+            let length = text[begin..].find(|c: char| c.is_whitespace() || "'\"".contains(c));
+            let end = length.map_or(text.len(), |length| begin + length);
+            if end > begin && !text[begin..].starts_with('-') {
                 found.push(begin..end);
             }
         }

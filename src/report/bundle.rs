@@ -6,6 +6,11 @@ use super::terminal::{plain_table, trimmed};
 use crate::bundle::Bundled;
 use crate::quantity;
 
+/// What is in no bundle, and stands in none of its files.
+const LEFT_OUT: &str = "left out: the working directory and where output went, the commit of that \
+                        directory, names of containers, process numbers, and what the kernel was \
+                        started with but for what changes how a model runs";
+
 /// What was replaced, in words: `2 hosts, 1 path`, and what was left out.
 pub fn counts(bundled: &Bundled) -> String {
     let words = bundled.replaced.counts.iter().map(|(kind, count)| {
@@ -36,7 +41,7 @@ pub fn contents(bundled: &Bundled) -> String {
         files.add_row([path, quantity::bytes(file.bytes as f64)]);
     }
     text.push_str(&trimmed(&files));
-    let _ = write!(text, "\nreplaced {}", counts(bundled));
+    let _ = write!(text, "\n{LEFT_OUT}\n\nreplaced {}", counts(bundled));
     if bundled.replaced.texts.is_empty() {
         return text + "\n";
     }

@@ -82,7 +82,7 @@ const KEYS: [(&str, &str, usize); 42] = [
 ];
 
 /// What stands around a secret that only its name gives away; `@` is the secret.
-const NAMED: [&str; 50] = [
+const NAMED: [&str; 52] = [
     "PGPASSWORD=@",
     "MY_SERVICE_TOKEN=@",
     "A_KEY_B=@",
@@ -133,6 +133,8 @@ const NAMED: [&str; 50] = [
     "Authorization:\tBearer\t@",
     "(b'x-api-key', b'@')",
     "headers.set(\"X-Api-Key\", \"@\")",
+    "sshpass -p @ ssh box",
+    "the password is @ today",
 ];
 
 /// Paths in all forms; `@` is the name of a directory.
