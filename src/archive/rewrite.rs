@@ -13,6 +13,9 @@ use super::write::{Identity, Output};
 use super::{ArchiveError, RunDirectory};
 use crate::run::Manifest;
 
+/// The name of no column: under it what a column says of itself is given to be cleaned.
+pub const ABOUT_COLUMN: &str = "";
+
 /// What a column says of itself.
 const ABOUT: [&str; 3] = ["unit", "help", "from"];
 
@@ -41,7 +44,7 @@ pub fn texts(
     // What is said of the file itself is written anew; of a column what halo says of one.
     let fields = schema.fields().iter().map(|field| {
         let about = field.metadata().iter().filter(|(key, _)| ABOUT.contains(&key.as_str()));
-        let about = about.map(|(key, text)| (key.clone(), clean("unit", text)));
+        let about = about.map(|(key, text)| (key.clone(), clean(ABOUT_COLUMN, text)));
         field.as_ref().clone().with_metadata(about.collect::<HashMap<_, _>>())
     });
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));

@@ -43,6 +43,22 @@ const WRITTEN: [&str; 9] =
 /// The one of them that has JSON.
 const ATTRIBUTES: &str = "attributes";
 
+/// Whether a text is what halo itself says of a column.
+pub fn is_declared(about: &str) -> bool {
+    static DECLARED: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let tables = wide_tables();
+        let schemas = tables.values().map(Wide::schema);
+        let about = schemas.flat_map(|schema| {
+            let fields = schema.fields().iter();
+            fields
+                .flat_map(|field| field.metadata().values().cloned().collect::<Vec<_>>())
+                .collect::<Vec<_>>()
+        });
+        about.collect()
+    });
+    DECLARED.contains(about)
+}
+
 /// What a stranger may see of the texts of a column.
 pub fn shared(column: &str) -> Shared {
     static LABELS: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
@@ -53,7 +69,7 @@ pub fn shared(column: &str) -> Shared {
         Shared::Program
     } else if column == ATTRIBUTES {
         Shared::CleanedJson
-    } else if WRITTEN.contains(&column) || CHOSEN.contains(&column) {
+    } else if WRITTEN.contains(&column) || CHOSEN.contains(&column) || column.is_empty() {
         Shared::Cleaned
     } else if LABELS.contains(column) {
         Shared::Kept

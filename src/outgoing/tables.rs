@@ -26,6 +26,9 @@ pub(super) fn copy(
     let (mut known, mut labels) = (HashMap::<String, String>::new(), HashMap::new());
     for table in read::names(run)? {
         rewrite::texts(run, manifest, &table, to, &name, |column, text| {
+            if column == rewrite::ABOUT_COLUMN && schema::is_declared(text) {
+                return text.to_owned();
+            }
             match schema::shared(column) {
                 Shared::Kept => {
                     if let Some(clean) = labels.get(text) {

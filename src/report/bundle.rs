@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::screen::wrapped;
 use super::terminal::{plain_table, trimmed};
 use crate::bundle::Bundled;
 use crate::quantity;
@@ -31,6 +32,14 @@ pub fn counts(bundled: &Bundled) -> String {
     }
 }
 
+/// Most tables of a short run are smaller than what is a unit elsewhere.
+fn size(bytes: u64) -> String {
+    if bytes < 1 << 20 {
+        return format!("{:.1} KiB", bytes as f64 / 1024.0);
+    }
+    quantity::bytes(bytes as f64)
+}
+
 /// The files of a bundle, and each text that was replaced, with what stands in its place.
 pub fn contents(bundled: &Bundled) -> String {
     let mut text = format!("{} would have:\n\n", bundled.file.display());
@@ -38,10 +47,11 @@ pub fn contents(bundled: &Bundled) -> String {
     files.add_row([format!("{}/manifest.json", bundled.name), String::new()]);
     for file in &bundled.files {
         let path = format!("{}/{}", bundled.name, file.path);
-        files.add_row([path, quantity::bytes(file.bytes as f64)]);
+        files.add_row([path, size(file.bytes)]);
     }
     text.push_str(&trimmed(&files));
-    let _ = write!(text, "\n{LEFT_OUT}\n\nreplaced {}", counts(bundled));
+    let _ =
+        write!(text, "\n{}\nreplaced {}", wrapped(&format!("{LEFT_OUT}\n"), 0), counts(bundled));
     if bundled.replaced.texts.is_empty() {
         return text + "\n";
     }
