@@ -33,12 +33,13 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let (before, after) = text.split_at(cut);
     // What is glued to a word is a part of another word.
     let all = format!("{before} {planted} {after}");
-    if before.contains(secret) || after.contains(secret) {
-        return;
-    }
     let names = [("zqbox", Kind::Host), ("xq", Kind::User)];
     let names = names.map(|(name, kind)| (name.to_owned(), kind));
     let mut redactor = Redactor::new(names, [], Vec::new());
+    // What stands around it may have the same by chance, with what cannot be seen in it.
+    if [before, after].into_iter().any(|text| redactor.clean(text).contains(secret)) {
+        return;
+    }
     let clean = redactor.clean(&all);
     assert!(!clean.contains(secret), "{all:?} became {clean:?}");
     assert_eq!(redactor.clean(&clean), clean, "{all:?}");
