@@ -42,5 +42,4 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     }
     let clean = redactor.clean(&all);
     assert!(!clean.contains(secret), "{all:?} became {clean:?}");
-    assert_eq!(redactor.clean(&clean), clean, "{all:?}");
 });

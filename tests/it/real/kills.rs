@@ -11,7 +11,7 @@ use crate::record::{Archive, manifest, text};
 /// System calls that change what is on the disk, and those that open it. strace kills halo when
 /// it is about to make the first of them, then the second, and so on.
 const STEPS: [&str; 8] =
-    ["mkdir", "openat", "write", "fallocate", "fsync", "fdatasync", "rename", "unlink"];
+    ["mkdir", "openat", "write", "fallocate", "fsync", "fdatasync", "renameat", "unlinkat"];
 
 #[test]
 fn a_kill_at_every_step_leaves_a_run_that_can_be_recovered() {
