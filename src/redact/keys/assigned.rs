@@ -149,7 +149,7 @@ fn parts(name: &str) -> Vec<String> {
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let mut found: Vec<Range<usize>> = Vec::new();
-    let (mut at, mut covered) = (0, 0);
+    let (mut at, mut covered) = (0, (0..0, Sign::Equals));
     while let Some(start) = text[at..].find(is_name).map(|offset| at + offset) {
         let end = text[start..].find(|c| !is_name(c)).map_or(text.len(), |offset| start + offset);
         at = end;
@@ -158,9 +158,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
             continue;
         }
         // The value is looked through too: it may be the name of a further one, which goes on behind it.
-        let known = found.len();
-        values_behind(text, start, end, covered, &mut found);
-        covered = found[known..].iter().map(|value| value.end).fold(covered, usize::max);
+        values_behind(text, start, end, &mut covered, &mut found);
     }
     found.retain(|value| !value.is_empty());
     found
@@ -193,7 +191,7 @@ fn values_behind(
     text: &str,
     name_start: usize,
     name_end: usize,
-    covered: usize,
+    covered: &mut (Range<usize>, Sign),
     found: &mut Vec<Range<usize>>,
 ) {
     let name = &text[name_start..name_end];
@@ -246,7 +244,8 @@ fn values_behind(
         return;
     }
     // In a value without quotes another such ends where that one ends.
-    if spaced < covered && sign != Sign::Space {
+    let ends_alike = sign == Sign::Equals || (sign == Sign::Colon && covered.1 == Sign::Colon);
+    if covered.0.contains(&spaced) && ends_alike {
         return;
     }
     let rest = &text[spaced..];
@@ -266,6 +265,7 @@ fn values_behind(
     let end = length.map_or(text.len(), |length| spaced + length);
     let is_option = sign == Sign::Space && rest.starts_with("--");
     if !is_option && !is_plain(name, sign, &text[spaced..end]) {
+        *covered = (spaced..end, sign);
         found.push(spaced..end);
     }
 }

@@ -82,7 +82,7 @@ const KEYS: [(&str, &str, usize); 42] = [
 ];
 
 /// What stands around a secret that only its name gives away; `@` is the secret.
-const NAMED: [&str; 52] = [
+const NAMED: [&str; 54] = [
     "PGPASSWORD=@",
     "MY_SERVICE_TOKEN=@",
     "A_KEY_B=@",
@@ -135,6 +135,8 @@ const NAMED: [&str; 52] = [
     "headers.set(\"X-Api-Key\", \"@\")",
     "sshpass -p @ ssh box",
     "the password is @ today",
+    "pass:[x / HF_TOKEN=@ /'x",
+    "KEY=password:a @ x",
 ];
 
 /// Paths in all forms; `@` is the name of a directory.
@@ -190,7 +192,7 @@ const MACHINES: [&str; 24] = [
     "enx525400######",
     "dev_52_54_00_##_##_##",
     "mac=525400######",
-    "525400%%%%%4",
+    "52540A%%%%%4",
     "########-####-4###-a###-############",
     "luks-########-####-4###-a###-############.",
     "machine-id: ################################",
