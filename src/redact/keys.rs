@@ -338,9 +338,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_string_that_does_not_end_is_looked_through() {
+        hide("api_key\":[x\\'y\n\u{fffd}z\u{fffd}");
+    }
+
     proptest::proptest! {
         #[test]
         fn any_text_can_be_looked_through(text in "\\PC*") {
+            hide(&text);
+        }
+
+        #[test]
+        fn any_text_of_signs_can_be_looked_through(text in "([\"'\\\\\\[\\]:=, \n\u{fffd}]|key|token|pass|value|http://|@|Bearer |-u ){0,40}") {
             hide(&text);
         }
 

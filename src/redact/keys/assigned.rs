@@ -378,6 +378,6 @@ fn strings_of_array(text: &str, begin: usize, found: &mut Vec<Range<usize>>) {
         let start = open + 1;
         let length = closing_quote(&text[start..end], &close);
         found.push(start..start + length);
-        at = (start + length + close.len()).min(end);
+        at = text.ceil_char_boundary(start + length + close.len()).min(end);
     }
 }
