@@ -32,7 +32,7 @@ pub(crate) const NOBODY: [&str; 14] = [
     "users",
 ];
 
-/// How often a text is gone through at most: the second time finds nothing but in constructed ones.
+/// How often a text is gone through at most: constructed ones change each time.
 const MOST_PASSES: usize = 5;
 
 /// A text of so many bytes is remembered where nothing was replaced in it.

@@ -98,8 +98,8 @@ pub fn unused(name: String, is_used: impl Fn(&str) -> bool) -> String {
     if !is_used(&name) {
         return name;
     }
-    let numbered = (2_u32..).map(|number| format!("{name} ({number})"));
-    numbered.into_iter().find(|name| !is_used(name)).unwrap_or(name)
+    let mut numbered = (2_u32..).map(|number| format!("{name} ({number})"));
+    numbered.find(|name| !is_used(name)).unwrap_or(name)
 }
 
 impl Share for Value {
